@@ -1,0 +1,58 @@
+PYTHON ?= python3
+BIN := .venv/bin
+EXTENSION := python/sandlock/_core.abi3.so
+EXTENSION_SOURCES := go.mod go.sum $(shell find bindings pkg -type f ! -name '*_test.go' ! -path '*/__pycache__/*')
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test bench fmt lint wheels clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+build: .venv/built $(EXTENSION) ## make .venv with the package in it, its extension compiled in place
+
+demo: build ## list every file that a real program opens, from a Python handler
+	$(BIN)/python examples/audit_openat.py
+
+test: lint ## run every check and test, as the current user and as an unprivileged one
+	go test -race ./...
+	$(BIN)/pytest
+	$(BIN)/python tests/run_unprivileged.py
+
+bench: build ## print the measured costs
+	$(BIN)/python tests/bench
+
+fmt: .venv/tools ## format the sources
+	gofmt -w bindings pkg
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+lint: build .venv/tools ## check the sources without running them
+	test -z "$$(gofmt -l bindings pkg | tee /dev/stderr)"
+	go vet ./...
+	go tool staticcheck ./...
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+wheels: .venv/tools ## build the wheel into dist/ and show what it needs
+	rm -rf dist
+	$(BIN)/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
+	$(BIN)/auditwheel show dist/*.whl
+
+clean: ## remove everything that was built
+	rm -rf .venv build dist $(EXTENSION) .mypy_cache .pytest_cache .ruff_cache
+
+.venv/built: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/pip install --quiet --group build
+	$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
+	touch $@
+
+.venv/tools: .venv/built
+	$(BIN)/pip install --quiet --group test --group lint
+	touch $@
+
+$(EXTENSION): $(EXTENSION_SOURCES) | .venv/built
+	$(BIN)/python -m bindings.build

@@ -1,0 +1,171 @@
+// Package core is the face of package sandbox that gopy turns into the Python extension: flat functions over numbers,
+// text and bytes. A run is known by its handle; no handler and no Python object ever comes here.
+package core
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/cgo"
+	"time"
+
+	"sandlock/pkg/landlock"
+	"sandlock/pkg/sandbox"
+	"sandlock/pkg/seccomp"
+)
+
+// A run is one started command, or one that could not be executed.
+type run struct {
+	process *sandbox.Process // nil when the command could not be executed
+	result  *sandbox.Result
+	workers []*worker
+	frame   frame
+}
+
+// Start starts the command of a request (see request.go) and gives the handle of its run. The error's text is JSON,
+// see fault.go.
+func Start(text string) (handle int64, err error) {
+	defer recovered(&err)
+	r, err := parse(text)
+	if err != nil {
+		return 0, encode(err)
+	}
+	started := &run{}
+	if r.pulls() {
+		if started.frame, err = newFrame(r.Workers); err != nil {
+			return 0, encode(err)
+		}
+	}
+	started.process, started.result, err = (&sandbox.Sandbox{Policy: *r.policy, Handlers: r.registrations()}).Start(r.command())
+	if err != nil {
+		return 0, encode(errors.Join(err, started.frame.close()))
+	}
+	if r.Timeout != nil && started.process != nil {
+		started.process.SetDeadline(time.Now().Add(time.Duration(*r.Timeout * float64(time.Second))))
+	}
+	if started.process != nil && r.pulls() {
+		for i := range r.Workers {
+			started.workers = append(started.workers, started.newWorker(i))
+		}
+	}
+	return int64(cgo.NewHandle(started)), nil
+}
+
+// Frame is the descriptor of the memory that the run's workers share with Python, or -1. It stays the run's.
+func Frame(handle int64) (fd int, err error) {
+	defer recovered(&err)
+	r := lookUp(handle)
+	if r.process == nil || len(r.workers) == 0 {
+		return -1, nil
+	}
+	return r.frame.fd, nil
+}
+
+// PID is the process ID of the run's command, or 0 when it could not be executed.
+func PID(handle int64) (pid int, err error) {
+	defer recovered(&err)
+	if r := lookUp(handle); r.process != nil {
+		return r.process.PID, nil
+	}
+	return 0, nil
+}
+
+// Serve feeds and captures the pipes of the run until its tree is gone: true. False says that a signal came, which the
+// caller may want to handle before it calls again.
+func Serve(handle int64) (ended bool, err error) {
+	defer recovered(&err)
+	r := lookUp(handle)
+	return r.process == nil || r.process.Serve(), nil
+}
+
+// Kill ends the run's tree. False says that there was none.
+func Kill(handle int64) (running bool, err error) {
+	defer recovered(&err)
+	if r := lookUp(handle); r.process != nil {
+		return true, encode(r.process.Kill())
+	}
+	return false, nil
+}
+
+// Outcome tells how an ended run fared, as JSON; see outcome.
+func Outcome(handle int64) (text string, err error) {
+	defer recovered(&err)
+	r := lookUp(handle)
+	if r.process != nil {
+		if r.result, err = r.process.Wait(); err != nil {
+			return "", encode(err)
+		}
+	}
+	o := outcome{ExitCode: r.result.ExitCode, Signal: int(r.result.Signal), Reason: int(r.result.Reason)}
+	if r.result.Err != nil {
+		o.Error = r.result.Err.Error()
+	}
+	encoded, err := json.Marshal(o)
+	return string(encoded), encode(err)
+}
+
+// outcome is a sandbox.Result without the output.
+type outcome struct {
+	ExitCode int    `json:"exit_code"`
+	Signal   int    `json:"signal"`
+	Reason   int    `json:"reason"`
+	Error    string `json:"error"`
+}
+
+// Output is what was captured of stdout (1) or stderr (2), once Outcome has been asked.
+func Output(handle int64, stream int) (data []byte, err error) {
+	defer recovered(&err)
+	r := lookUp(handle)
+	if r.result == nil {
+		return nil, encode(errors.New("the run has not ended"))
+	}
+	if stream == 1 {
+		return r.result.Stdout, nil
+	}
+	return r.result.Stderr, nil
+}
+
+// Close kills what still runs and frees the run; the handle is void afterwards. No thread may be in Next any more.
+func Close(handle int64) (closed bool, err error) {
+	defer recovered(&err)
+	r := lookUp(handle)
+	cgo.Handle(handle).Delete()
+	if r.process != nil {
+		err = r.process.Close()
+	}
+	return true, encode(errors.Join(err, r.frame.close()))
+}
+
+// LandlockABI is the kernel's Landlock version.
+func LandlockABI() (abi int, err error) {
+	defer recovered(&err)
+	abi, err = landlock.ABI()
+	return abi, encode(err)
+}
+
+// SyscallNumber is the number of a system call on this machine. An unknown name is an error that has the nearest one.
+func SyscallNumber(name string) (number int, err error) {
+	defer recovered(&err)
+	number, err = seccomp.Native().Number(name)
+	return number, encode(err)
+}
+
+// Syscalls are the system calls of this machine, as JSON: name to number.
+func Syscalls() (text string, err error) {
+	defer recovered(&err)
+	numbers := make(map[string]int)
+	for number, name := range seccomp.Native().Syscalls() {
+		numbers[name] = number
+	}
+	encoded, err := json.Marshal(numbers)
+	return string(encoded), encode(err)
+}
+
+func lookUp(handle int64) *run { return cgo.Handle(handle).Value().(*run) }
+
+// recovered turns a panic into an error: one that crosses into C ends the host.
+func recovered(err *error) {
+	if problem := recover(); problem != nil {
+		*err = encode(fmt.Errorf("internal error: %v", problem))
+	}
+}

@@ -1,0 +1,160 @@
+package core
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/policy"
+	"sandlock/pkg/sandbox"
+	"sandlock/pkg/supervise"
+)
+
+// A request says what to start. It travels as JSON in which every string stands for bytes: each character, U+0000 to
+// U+00FF, is one byte. So paths and arguments need not be UTF-8.
+type request struct {
+	Policy  map[string]any `json:"policy"`
+	Args    []text         `json:"args"`
+	Environ []text         `json:"environ"`
+	// Stdin, Stdout and Stderr are descriptors of the host, or one of the stdio constants.
+	Stdin   int      `json:"stdin"`
+	Stdout  int      `json:"stdout"`
+	Stderr  int      `json:"stderr"`
+	Input   text     `json:"input"`
+	Timeout *float64 `json:"timeout"` // seconds
+	Workers int      `json:"workers"`
+	// Chains are the system calls that Python handles.
+	Chains []chain `json:"chains"`
+
+	policy *policy.Policy
+}
+
+// A chain is a system call that Python handles, and the answer where Python cannot.
+type chain struct {
+	Syscall  text `json:"syscall"`
+	Fallback int  `json:"fallback"` // an errno, or 0 to kill
+}
+
+// The stdio constants.
+const (
+	stdioPipe = -1
+	stdioNull = -2
+)
+
+// text is bytes in the form that a request has.
+type text string
+
+func (t *text) UnmarshalJSON(data []byte) error {
+	var s string
+	if err := json.Unmarshal(data, &s); err != nil {
+		return err
+	}
+	decoded, err := toBytes(s)
+	*t = text(decoded)
+	return err
+}
+
+func toBytes(s string) (string, error) {
+	b := make([]byte, 0, len(s))
+	for _, r := range s {
+		if r > 0xff {
+			return "", fmt.Errorf("character %U of a request is no byte", r)
+		}
+		b = append(b, byte(r))
+	}
+	return string(b), nil
+}
+
+// decodeStrings turns every string of a tree into its bytes.
+func decodeStrings(v any) (any, error) {
+	var err error
+	switch v := v.(type) {
+	case string:
+		return toBytes(v)
+	case []any:
+		for i := range v {
+			if v[i], err = decodeStrings(v[i]); err != nil {
+				return nil, err
+			}
+		}
+	case map[string]any:
+		decoded := make(map[string]any, len(v))
+		for name, value := range v {
+			if name, err = toBytes(name); err != nil {
+				return nil, err
+			}
+			if decoded[name], err = decodeStrings(value); err != nil {
+				return nil, err
+			}
+		}
+		return decoded, nil
+	}
+	return v, nil
+}
+
+func parse(encoded string) (*request, error) {
+	decoder := json.NewDecoder(bytes.NewReader([]byte(encoded)))
+	decoder.DisallowUnknownFields()
+	decoder.UseNumber() // a float64 cannot hold every int64
+	var r request
+	if err := decoder.Decode(&r); err != nil {
+		return nil, fmt.Errorf("decode the request: %w", err)
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, fmt.Errorf("decode the request: more follows after its end")
+	}
+	fields, err := decodeStrings(r.Policy)
+	if err != nil {
+		return nil, err
+	}
+	if r.policy, err = policy.Decode(fields.(map[string]any)); err != nil {
+		return nil, err
+	}
+	return &r, nil
+}
+
+func (r *request) pulls() bool { return len(r.Chains) > 0 }
+
+func (r *request) registrations() []sandbox.Registration {
+	registrations := make([]sandbox.Registration, len(r.Chains))
+	for i, c := range r.Chains {
+		fallback := supervise.Kill(unix.SIGKILL, 0)
+		if c.Fallback != 0 {
+			fallback = supervise.Fail(unix.Errno(c.Fallback))
+		}
+		registrations[i] = sandbox.Registration{Syscall: string(c.Syscall), Fallback: fallback}
+	}
+	return registrations
+}
+
+func (r *request) command() sandbox.Command {
+	return sandbox.Command{
+		Args:    stringsOf(r.Args),
+		Environ: stringsOf(r.Environ),
+		Stdin:   stdio(r.Stdin),
+		Stdout:  stdio(r.Stdout),
+		Stderr:  stdio(r.Stderr),
+		Input:   []byte(r.Input),
+	}
+}
+
+func stringsOf(texts []text) []string {
+	strings := make([]string, len(texts))
+	for i, t := range texts {
+		strings[i] = string(t)
+	}
+	return strings
+}
+
+func stdio(number int) sandbox.Stdio {
+	switch number {
+	case stdioPipe:
+		return sandbox.Pipe()
+	case stdioNull:
+		return sandbox.Null()
+	}
+	return sandbox.Inherit(number)
+}

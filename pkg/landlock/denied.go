@@ -1,0 +1,160 @@
+package landlock
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/policy"
+)
+
+// deniedSet is what fs_denied leads to, in the forms in which grants are compared with it.
+type deniedSet struct {
+	paths map[string]struct{} // real paths: of what is denied, and of other places where it is mounted
+	above map[string]ancestor // real paths of all folders that lead to one of paths
+	ids   map[fileID]struct{} // the files and folders behind both; rules are on these, whatever the name
+}
+
+// ancestor is a folder on the way to something denied.
+type ancestor struct {
+	overFolder bool   // one of the denied things beneath is a folder
+	denied     string // one of them, as the policy has it
+}
+
+// fileID is what makes two names the same file.
+type fileID struct {
+	major, minor uint32
+	inode        uint64
+}
+
+func idOf(st *unix.Statx_t) fileID {
+	return fileID{st.Dev_major, st.Dev_minor, st.Ino}
+}
+
+func isFolder(st *unix.Statx_t) bool { return st.Mode&unix.S_IFMT == unix.S_IFDIR }
+
+// resolveDenied opens the denied paths, which must exist: a rule cannot be on what is not there, so a path misspelt
+// here would protect nothing.
+func resolveDenied(paths []string) (*deniedSet, error) {
+	set := &deniedSet{paths: map[string]struct{}{}, above: map[string]ancestor{}, ids: map[fileID]struct{}{}}
+	if len(paths) == 0 {
+		return set, nil
+	}
+	mounts, err := readMounts()
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		if err := set.resolve(path, mounts); err != nil {
+			return nil, err
+		}
+	}
+	return set, nil
+}
+
+func (s *deniedSet) resolve(path string, mounts mountTable) error {
+	fd, err := openPath("fs_denied", path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	real, err := realPath("fs_denied", path, fd)
+	if err != nil {
+		return err
+	}
+	opened, err := statx(fd, "")
+	if err != nil {
+		return fmt.Errorf("stat fs_denied %q: %w", path, err)
+	}
+	named, err := statx(unix.AT_FDCWD, real)
+	if err == nil && idOf(named) != idOf(opened) {
+		err = unix.ESTALE
+	}
+	if err == nil {
+		err = s.add(path, real, named)
+	}
+	if err != nil {
+		return &policy.Error{Field: "fs_denied", Value: path, Problem: fmt.Sprintf("cannot be found by its real path %q", real),
+			Hint: "it must not be moved or deleted meanwhile, and this user needs the x permission on the folders that lead to it", Cause: err}
+	}
+	aliases, err := mounts.aliases(real, opened.Mnt_id)
+	if err != nil {
+		return fmt.Errorf("fs_denied %q: %w", path, err)
+	}
+	for _, alias := range aliases {
+		seen, err := statx(unix.AT_FDCWD, alias.path)
+		if err != nil || seen.Mnt_id != alias.mount {
+			continue // out of this user's reach, and so of the command's; or hidden below another mount
+		}
+		if err := s.add(path, alias.path, seen); err != nil {
+			return fmt.Errorf("fs_denied %q, also mounted at %q: %w", path, alias.path, err)
+		}
+	}
+	return nil
+}
+
+// add records a real path, and the folders that lead to it.
+func (s *deniedSet) add(spelled, real string, st *unix.Statx_t) error {
+	s.paths[real] = struct{}{}
+	s.ids[idOf(st)] = struct{}{}
+	for folder := real; folder != "/"; {
+		folder = parent(folder)
+		leading, err := statx(unix.AT_FDCWD, folder)
+		if err != nil {
+			return err
+		}
+		s.ids[idOf(leading)] = struct{}{}
+		s.above[folder] = ancestor{overFolder: s.above[folder].overFolder || isFolder(st), denied: spelled}
+	}
+	return nil
+}
+
+func (s *deniedSet) empty() bool { return len(s.paths) == 0 }
+
+// covers reports whether a real path is denied, or beneath something that is.
+func (s *deniedSet) covers(real string) bool {
+	if s.empty() {
+		return false
+	}
+	for ; ; real = parent(real) {
+		if _, denied := s.paths[real]; denied {
+			return true
+		}
+		if real == "/" {
+			return false
+		}
+	}
+}
+
+// realPath returns the path of an open file from the root folder, free of symbolic links.
+func realPath(field, path string, fd int) (string, error) {
+	buffer := make([]byte, unix.PathMax)
+	n, err := unix.Readlink(fmt.Sprintf("/proc/thread-self/fd/%d", fd), buffer)
+	if errors.Is(err, unix.ENOENT) {
+		return "", fmt.Errorf("%s %q: finding its real path for fs_denied needs /proc to be mounted: %w", field, path, err)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s %q: find its real path: %w", field, path, err)
+	}
+	real := string(buffer[:n])
+	if !strings.HasPrefix(real, "/") {
+		return "", &policy.Error{Field: field, Value: path, Problem: fmt.Sprintf("is no file beneath the root folder but %q", real),
+			Hint: "take it out of the list, or leave fs_denied empty"}
+	}
+	return real, nil
+}
+
+// parent returns the folder that an absolute path is in, and "/" for itself.
+func parent(path string) string {
+	if i := strings.LastIndexByte(path, '/'); i > 0 {
+		return path[:i]
+	}
+	return "/"
+}
+
+// child returns the path of a name in a folder.
+func child(folder, name string) string {
+	return strings.TrimSuffix(folder, "/") + "/" + name
+}

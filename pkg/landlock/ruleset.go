@@ -1,0 +1,110 @@
+package landlock
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+
+	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/policy"
+)
+
+// Ruleset is a filled Landlock ruleset: the kernel's object behind a file descriptor, to be given to
+// landlock_restrict_self by the process that shall be confined.
+type Ruleset struct {
+	fd     int
+	states map[policy.Protection]State
+}
+
+// Fd returns the ruleset's file descriptor, which is close-on-exec and stays the Ruleset's own.
+func (r *Ruleset) Fd() int { return r.fd }
+
+// Protections tells for each protection what became of it.
+func (r *Ruleset) Protections() map[policy.Protection]State { return maps.Clone(r.states) }
+
+// Close closes the file descriptor. Processes that are confined already stay so. Closing again does nothing.
+func (r *Ruleset) Close() error {
+	if r.fd < 0 {
+		return nil
+	}
+	fd := r.fd
+	r.fd = -1
+	if err := unix.Close(fd); err != nil {
+		return fmt.Errorf("close Landlock ruleset: %w", err)
+	}
+	return nil
+}
+
+// Build makes the ruleset for a normalized policy on a kernel of the given Landlock ABI, which is ABI's answer, or a
+// lower number to do as an older kernel would. Relative paths start at the working directory of this moment.
+//
+// It fails with a *policy.Error where the policy is at fault, with a *MissingProtectionError where the kernel is, and
+// leaves no file descriptor behind then.
+func Build(p *policy.Policy, abi int) (*Ruleset, error) {
+	states, err := resolve(p, abi)
+	if err != nil {
+		return nil, err
+	}
+	denied, err := resolveDenied(p.FSDenied)
+	if err != nil {
+		return nil, err
+	}
+	attr := handled(abi, states)
+	fd, err := createRuleset(&attr)
+	if err != nil {
+		return nil, fmt.Errorf("create Landlock ruleset for ABI %d: %w", abi, err)
+	}
+	g := granter{ruleset: fd, handled: attr.Handled_access_fs, denied: denied}
+	if err := g.grantPolicy(p); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return &Ruleset{fd: fd, states: states}, nil
+}
+
+// granter adds the rules for files.
+type granter struct {
+	ruleset int
+	handled uint64
+	denied  *deniedSet
+}
+
+func (g *granter) grantPolicy(p *policy.Policy) error {
+	for _, path := range p.FSReadable {
+		if err := g.grantPath("fs_readable", path, readAccess); err != nil {
+			return err
+		}
+	}
+	for _, path := range p.FSWritable {
+		if err := g.grantPath("fs_writable", path, writeAccess); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// grantPath holds the path's file descriptor no longer than the rule takes: there may be more paths than descriptors.
+func (g *granter) grantPath(field, path string, access uint64) error {
+	fd, err := openPath(field, path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var real string
+	if !g.denied.empty() {
+		if real, err = realPath(field, path, fd); err != nil {
+			return err
+		}
+	}
+	err = g.grant(fd, real, access&g.handled)
+	if errors.Is(err, unix.EBADFD) {
+		return &policy.Error{Field: field, Value: path, Problem: "is a pipe, a socket or the like, which Landlock has no rules for",
+			Hint: "take it out of the list: it needs none", Cause: err}
+	}
+	var fault *policy.Error
+	if err != nil && !errors.As(err, &fault) {
+		return fmt.Errorf("grant %s %q: %w", field, path, err)
+	}
+	return err
+}

@@ -1,0 +1,32 @@
+package landlock
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/policy"
+)
+
+// SignalScope makes a ruleset that restricts nothing but signals: whoever enforces it reaches the processes that
+// descend from it since, and no others. It is nil where the ABI has no signal scope.
+func SignalScope(abi int) (*Ruleset, error) {
+	if abi < RequiredABI(policy.SignalScope) {
+		return nil, nil
+	}
+	attr := unix.LandlockRulesetAttr{Scoped: unix.LANDLOCK_SCOPE_SIGNAL}
+	fd, err := createRuleset(&attr)
+	if err != nil {
+		return nil, fmt.Errorf("create Landlock ruleset for the signal scope: %w", err)
+	}
+	return &Ruleset{fd: fd}, nil
+}
+
+// QuietFlags are the flags of landlock_restrict_self(2) that keep what is refused to the caller out of the audit log,
+// as far as the ABI has them: for a caller that expects refusals.
+func QuietFlags(abi int) uint {
+	if abi < 7 {
+		return 0
+	}
+	return unix.LANDLOCK_RESTRICT_SELF_LOG_SAME_EXEC_OFF
+}

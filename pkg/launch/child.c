@@ -1,0 +1,202 @@
+/* The reaper and the command between clone and execve: see doc.go. Nothing here calls libc. */
+#define _GNU_SOURCE
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "rawcall.h"
+
+#define CALL0(nr) rawcall(nr, 0, 0, 0, 0, 0, 0)
+#define CALL1(nr, a) rawcall(nr, (uint64_t)(a), 0, 0, 0, 0, 0)
+#define CALL2(nr, a, b) rawcall(nr, (uint64_t)(a), (uint64_t)(b), 0, 0, 0, 0)
+#define CALL3(nr, a, b, c) rawcall(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), 0, 0, 0)
+#define CALL4(nr, a, b, c, d) rawcall(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), 0, 0)
+#define CALL5(nr, a, b, c, d, e) \
+	rawcall(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e), 0)
+
+/* The kernel's struct siginfo for waitid: 128 bytes, of which these are read. */
+struct wait_info {
+	int32_t signo, error, code, pad;
+	int32_t pid, uid, status;
+	int32_t rest[25];
+};
+
+#define KERNEL_SIGSET_SIZE 8
+#define NONCE_HIGH(launch) ((launch)->nonce & 0xffffffff00000000ULL)
+#define NONCE_LOW(launch) ((launch)->nonce << 32)
+
+static void announce(struct sandlock_launch *launch, uint32_t state)
+{
+	__atomic_store_n(&launch->state, state, __ATOMIC_SEQ_CST);
+	/* The kernel ignores the upper halves of op and val; the filter of the command looks for the nonce there. */
+	CALL3(SYS_futex, &launch->state, FUTEX_WAKE | NONCE_HIGH(launch), INT32_MAX | NONCE_LOW(launch));
+}
+
+static void fail(struct sandlock_launch *launch, int32_t who, int32_t step, long result)
+{
+	launch->failed = who;
+	launch->failed_step = step;
+	launch->failed_errno = (int32_t)-result;
+}
+
+static int walk(struct sandlock_launch *launch, const struct sandlock_plan *plan, int32_t who)
+{
+	for (int32_t i = 0; i < plan->count; i++) {
+		const struct sandlock_step *step = &plan->steps[i];
+		const uint64_t *a = step->args;
+		long result = rawcall((long)step->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+		if (result < 0) {
+			fail(launch, who, i, result);
+			return -1;
+		}
+		/* The descriptor table is still the host's: the listener is open there under this number. */
+		if (i == plan->listener_step)
+			launch->listener = (int32_t)result;
+		/* From here on the host may close what it opened for the command. */
+		if (i == plan->isolated_step)
+			announce(launch, SANDLOCK_STARTED);
+	}
+	return 0;
+}
+
+static int command_main(void *argument)
+{
+	struct sandlock_launch *launch = argument;
+	walk(launch, &launch->command, SANDLOCK_COMMAND); /* its last step is execve, which only returns to fail */
+	CALL1(SYS_exit_group, 127);
+	return 127;
+}
+
+/* Takes every exit that is there to be taken; blocking waits for at least one. False when no child is left. */
+static int reap(struct sandlock_launch *launch, int blocking, int *command_gone)
+{
+	int options = WEXITED | __WALL | (blocking ? 0 : WNOHANG);
+	for (;;) {
+		struct wait_info info = {0};
+		long result = CALL5(SYS_waitid, P_ALL, 0, &info, options, 0);
+		if (result == -EINTR)
+			continue;
+		if (result < 0)
+			return 0;
+		if (info.pid == 0)
+			return 1;
+		if (info.pid == *(volatile int32_t *)&launch->command_pid) {
+			launch->exit_code = info.code;
+			launch->exit_status = info.status;
+			*command_gone = 1;
+		}
+		options |= WNOHANG;
+	}
+}
+
+/* Kernels without the signal scope: kill the children that /proc lists; theirs become ours and are next. */
+static void kill_children(void)
+{
+	char text[4096];
+	long fd = CALL4(SYS_openat, AT_FDCWD, "/proc/thread-self/children", O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	int64_t pid = 0;
+	long length;
+	while ((length = CALL3(SYS_read, fd, text, sizeof text)) > 0) {
+		for (long i = 0; i < length; i++) {
+			if (text[i] >= '0' && text[i] <= '9') {
+				pid = pid * 10 + (text[i] - '0');
+			} else if (pid != 0) {
+				CALL2(SYS_kill, pid, SIGKILL);
+				pid = 0;
+			}
+		}
+	}
+	CALL1(SYS_close, fd);
+}
+
+static void kill_tree(struct sandlock_launch *launch)
+{
+	int command_gone = 0;
+	while (reap(launch, 0, &command_gone)) {
+		/* One kill reaches the whole tree at once, and no fork can slip past it: kill(2) holds the task list, and
+		   a task with a signal pending does not fork. Landlock keeps it from everybody else. */
+		if (launch->contained)
+			CALL2(SYS_kill, -1, SIGKILL);
+		else
+			kill_children();
+		if (!reap(launch, 1, &command_gone))
+			return;
+	}
+}
+
+/* Returns when the command is gone, or the host, or when neither can be watched. */
+static void watch(struct sandlock_launch *launch)
+{
+	uint64_t child_signal = 1ULL << (SIGCHLD - 1);
+	long host = CALL2(SYS_pidfd_open, launch->host_pid, 0);
+	long signals = CALL4(SYS_signalfd4, -1, &child_signal, KERNEL_SIGSET_SIZE, O_NONBLOCK);
+	if (host < 0 || signals < 0) {
+		/* A host that is gone already is no failure: there is nobody to read of it. */
+		fail(launch, SANDLOCK_REAPER, SANDLOCK_STEP_WATCH, host < 0 ? host : signals);
+		return;
+	}
+	if (CALL0(SYS_getppid) != launch->host_pid)
+		return; /* the number may be somebody else's by now */
+
+	struct pollfd watched[2] = {{.fd = (int)host, .events = POLLIN}, {.fd = (int)signals, .events = POLLIN}};
+	int command_gone = 0;
+	reap(launch, 0, &command_gone); /* an exit from before the signal was watched */
+	while (!command_gone) {
+		long result = CALL5(SYS_ppoll, watched, 2, 0, 0, 0);
+		if (result < 0 && result != -EINTR)
+			return;
+		if (result > 0 && watched[0].revents)
+			return;
+		if (result > 0 && watched[1].revents) {
+			char ignored[128];
+			CALL3(SYS_read, signals, ignored, sizeof ignored);
+			reap(launch, 0, &command_gone);
+		}
+	}
+}
+
+static int reaper_main(void *argument)
+{
+	struct sandlock_launch *launch = argument;
+	if (walk(launch, &launch->reaper, SANDLOCK_REAPER) == 0) {
+		/* The pidfd of the command opens in the descriptor table that the host still shares. */
+		long pid = rawclone(CLONE_VM | CLONE_FILES | CLONE_PIDFD | CLONE_CHILD_SETTID | SIGCHLD,
+				    launch->command_stack, &launch->command_pidfd, &launch->command_pid, command_main,
+				    launch);
+		if (pid < 0) {
+			fail(launch, SANDLOCK_REAPER, SANDLOCK_STEP_CLONE, pid);
+		} else {
+			/* A table of its own, empty: the reaper keeps nothing of the host's open. */
+			CALL3(SYS_close_range, 0, UINT32_MAX, CLOSE_RANGE_UNSHARE);
+			watch(launch);
+			kill_tree(launch);
+		}
+	}
+	announce(launch, SANDLOCK_FINISHED);
+	return 0;
+}
+
+int sandlock_start(struct sandlock_launch *launch)
+{
+	uint64_t all = ~0ULL, before;
+	CALL4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGSET_SIZE);
+	/* No exit signal: the host's own SIGCHLD handling and wait calls never see the reaper. */
+	long pid = rawclone(CLONE_VM | CLONE_FILES | CLONE_PIDFD, launch->reaper_stack, &launch->reaper_pidfd, 0,
+			    reaper_main, launch);
+	CALL4(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, KERNEL_SIGSET_SIZE);
+	if (pid < 0)
+		return (int)pid;
+	while (__atomic_load_n(&launch->state, __ATOMIC_SEQ_CST) == SANDLOCK_LAUNCHING)
+		CALL4(SYS_futex, &launch->state, FUTEX_WAIT, SANDLOCK_LAUNCHING, 0);
+	return (int)pid;
+}

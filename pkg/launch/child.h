@@ -1,0 +1,55 @@
+/* What the host, the reaper and the command share: one struct in memory that all three map. */
+#ifndef SANDLOCK_CHILD_H
+#define SANDLOCK_CHILD_H
+
+#include <stdint.h>
+
+/* One system call; every pointer in it was placed by the host beforehand. */
+struct sandlock_step {
+	int64_t nr;
+	uint64_t args[6];
+};
+
+struct sandlock_plan {
+	const struct sandlock_step *steps;
+	int32_t count;
+	int32_t listener_step; /* the step whose result is the seccomp listener, or -1 */
+	int32_t isolated_step; /* the step that leaves the host's descriptor table, or -1 */
+};
+
+/* Who failed. */
+enum { SANDLOCK_NOBODY, SANDLOCK_REAPER, SANDLOCK_COMMAND };
+
+/* The reaper's own work, in the place of a step's index. */
+enum { SANDLOCK_STEP_CLONE = -1, SANDLOCK_STEP_WATCH = -2 };
+
+/* A futex word that only grows. */
+enum { SANDLOCK_LAUNCHING, SANDLOCK_STARTED, SANDLOCK_FINISHED };
+
+struct sandlock_launch {
+	/* From the host. */
+	struct sandlock_plan reaper;
+	struct sandlock_plan command;
+	void *reaper_stack;  /* the end: stacks grow down */
+	void *command_stack;
+	uint64_t nonce;      /* lets the launcher's own futex call past the command's filter */
+	int32_t host_pid;
+	int32_t contained;   /* the reaper's signals reach the tree and nothing else (Landlock signal scope) */
+
+	/* To the host. */
+	uint32_t state;
+	int32_t reaper_pidfd;
+	int32_t command_pid;
+	int32_t command_pidfd;
+	int32_t listener;
+	int32_t failed;      /* SANDLOCK_NOBODY, ... */
+	int32_t failed_step;
+	int32_t failed_errno;
+	int32_t exit_code;   /* si_code and si_status of the command, see waitid(2) */
+	int32_t exit_status;
+};
+
+/* Starts reaper and command; the reaper's number, or a negative errno when not even it could be made. */
+int sandlock_start(struct sandlock_launch *launch);
+
+#endif

@@ -1,0 +1,132 @@
+package launch
+
+// #cgo CFLAGS: -O2 -Wall -Wextra -Werror -fno-stack-protector
+// #include "child.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Limit is one resource limit of the command.
+type Limit struct {
+	Name     string // as setrlimit(2) spells it
+	Resource int
+	Rlimit   unix.Rlimit
+}
+
+// Spec says what to start. Everything in it is decided: nothing is looked up, and nothing has a default, so the zero
+// value is no valid Spec. Descriptors stay the caller's.
+type Spec struct {
+	Path      string   // the file that execve(2) is given
+	Argv, Env []string // no string may hold a NUL
+	Dir       int      // descriptor of the working directory, or -1 for the host's
+	Stdio     [3]int   // descriptors, each 3 or higher
+	Limits    []Limit
+
+	Ruleset     int // Landlock ruleset, or -1
+	Filter      []unix.SockFilter
+	FilterFlags uint
+	Nonce       uint64 // lets the calls after the filter through; see seccomp.Spec
+
+	// ReaperRuleset holds nothing but Landlock's signal scope, or is -1: then the end of the tree is found in /proc.
+	ReaperRuleset      int
+	ReaperRulesetFlags uint
+}
+
+// StepError names the step that failed between clone and execve.
+type StepError struct {
+	Step  string
+	Errno unix.Errno
+	// Execute is set when the command's file could not be executed; everything before it had worked.
+	Execute bool
+}
+
+func (e *StepError) Error() string { return e.Step + ": " + e.Errno.Error() }
+
+// Unwrap gives the errno to errors.Is.
+func (e *StepError) Unwrap() error { return e.Errno }
+
+// Start starts a command. It returns when the command has a descriptor table of its own, so that the descriptors of
+// the Spec may be closed, and just before execve(2): whether that worked is known when the command has ended.
+func Start(spec Spec) (*Process, error) {
+	for i, fd := range spec.Stdio {
+		if fd < 3 {
+			return nil, fmt.Errorf("place %s: descriptor %d would be overwritten", stdioNames[i], fd)
+		}
+	}
+	reaper := reaperPlan(spec)
+	command, listener, isolated := commandPlan(spec)
+	stepBytes := int(unsafe.Sizeof(C.struct_sandlock_step{}))
+	size := 2*stackSize + roundUp(int(unsafe.Sizeof(C.struct_sandlock_launch{}))) +
+		roundUp(len(reaper)*stepBytes) + roundUp(len(command)*stepBytes) + planSize(reaper) + planSize(command)
+	memory, err := newArena(size)
+	if err != nil {
+		return nil, err
+	}
+	reaperStack := unsafe.Add(memory.take(stackSize), stackSize)
+	commandStack := unsafe.Add(memory.take(stackSize), stackSize)
+	shared := (*C.struct_sandlock_launch)(memory.take(int(unsafe.Sizeof(C.struct_sandlock_launch{}))))
+	shared.reaper_stack, shared.command_stack = reaperStack, commandStack
+	shared.reaper = placePlan(memory, reaper, -1, -1)
+	shared.command = placePlan(memory, command, listener, isolated)
+	shared.nonce = C.uint64_t(spec.Nonce)
+	shared.host_pid = C.int32_t(os.Getpid())
+	shared.listener, shared.command_pidfd = -1, -1
+	if spec.ReaperRuleset >= 0 {
+		shared.contained = 1
+	}
+
+	reaperPID := C.sandlock_start(shared)
+	if reaperPID < 0 {
+		return nil, errors.Join(fmt.Errorf("start the reaper: %w", unix.Errno(-reaperPID)), memory.free())
+	}
+	return &Process{
+		PID:      int(shared.command_pid),
+		Reaper:   int(reaperPID),
+		Listener: int(shared.listener),
+		pidfd:    int(shared.command_pidfd),
+		reaper:   int(shared.reaper_pidfd),
+		shared:   shared,
+		memory:   memory,
+		plans:    map[C.int32_t][]step{C.SANDLOCK_REAPER: reaper, C.SANDLOCK_COMMAND: command},
+	}, nil
+}
+
+func placePlan(a *arena, plan []step, listener, isolated int) C.struct_sandlock_plan {
+	first := (*C.struct_sandlock_step)(a.take(len(plan) * int(unsafe.Sizeof(C.struct_sandlock_step{}))))
+	steps := unsafe.Slice(first, len(plan))
+	for i, s := range plan {
+		steps[i].nr = C.int64_t(s.call)
+		for j, arg := range s.args {
+			steps[i].args[j] = C.uint64_t(arg.place(a))
+		}
+	}
+	return C.struct_sandlock_plan{
+		steps:         first,
+		count:         C.int32_t(len(plan)),
+		listener_step: C.int32_t(listener),
+		isolated_step: C.int32_t(isolated),
+	}
+}
+
+// failure says what went wrong before execve, or nil. It is final once the reaper is gone.
+func failure(shared *C.struct_sandlock_launch, plans map[C.int32_t][]step) error {
+	if shared.failed == C.SANDLOCK_NOBODY {
+		return nil
+	}
+	errno := unix.Errno(shared.failed_errno)
+	switch shared.failed_step {
+	case C.SANDLOCK_STEP_CLONE:
+		return &StepError{Step: "start the command", Errno: errno}
+	case C.SANDLOCK_STEP_WATCH:
+		return &StepError{Step: "watch the host's life", Errno: errno}
+	}
+	s := plans[shared.failed][shared.failed_step]
+	return &StepError{Step: s.name, Errno: errno, Execute: s.call == unix.SYS_EXECVE}
+}

@@ -1,0 +1,173 @@
+package launch
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A step is one system call that the child makes, and what an error calls it.
+type step struct {
+	name string
+	call uintptr
+	args [6]argument
+}
+
+// An argument is a number or memory that the arena holds for the child.
+type argument interface {
+	// size is an upper bound of the arena space that place takes.
+	size() int
+	place(*arena) uint64
+}
+
+type number uint64
+
+func (number) size() int             { return 0 }
+func (n number) place(*arena) uint64 { return uint64(n) }
+
+// text is a string as the kernel reads it: its bytes, then NUL.
+type text string
+
+func (t text) size() int { return roundUp(len(t) + 1) }
+
+func (t text) place(a *arena) uint64 { return a.place(append([]byte(t), 0)) }
+
+// vector is argv or envp: pointers to strings, then NULL.
+type vector []string
+
+func (v vector) size() int {
+	total := roundUp((len(v) + 1) * 8)
+	for _, s := range v {
+		total += text(s).size()
+	}
+	return total
+}
+
+func (v vector) place(a *arena) uint64 {
+	pointers := unsafe.Slice((*uint64)(a.take((len(v)+1)*8)), len(v)+1)
+	for i, s := range v {
+		pointers[i] = text(s).place(a)
+	}
+	return uint64(uintptr(unsafe.Pointer(&pointers[0])))
+}
+
+// value is a struct that the kernel reads, without pointers of Go's.
+type value[T any] struct{ of T }
+
+func (v value[T]) size() int             { return roundUp(int(unsafe.Sizeof(v.of))) }
+func (v value[T]) place(a *arena) uint64 { return placeValue(a, v.of) }
+
+// program is a struct sock_fprog and the instructions that it points to.
+type program []unix.SockFilter
+
+// sockFprog is unix.SockFprog with an address in the place of a Go pointer.
+type sockFprog struct {
+	length  uint16
+	_       [3]uint16
+	address uint64
+}
+
+func (p program) size() int {
+	return roundUp(len(p)*unix.SizeofSockFilter) + roundUp(int(unsafe.Sizeof(sockFprog{})))
+}
+
+func (p program) place(a *arena) uint64 {
+	instructions := unsafe.Slice((*unix.SockFilter)(a.take(len(p)*unix.SizeofSockFilter)), len(p))
+	copy(instructions, p)
+	return placeValue(a, sockFprog{length: uint16(len(p)), address: uint64(uintptr(unsafe.Pointer(&instructions[0])))})
+}
+
+func do(name string, call uintptr, args ...argument) step {
+	s := step{name: name, call: call}
+	for i := range s.args {
+		s.args[i] = number(0)
+	}
+	copy(s.args[:], args)
+	return s
+}
+
+// kernelSigaction is the kernel's struct for rt_sigaction(2); its zero value is the default action.
+type kernelSigaction struct{ handler, flags, restorer, mask uint64 }
+
+const (
+	signals        = 64
+	signalSetBytes = 8
+)
+
+// reaperPlan is what the reaper does before it starts the command; the command inherits all of it but the subreaper
+// role.
+func reaperPlan(s Spec) []step {
+	plan := []step{
+		// Out of the host's process group: what kills that group must leave somebody to clean up.
+		do("start a session for the reaper", unix.SYS_SETSID),
+		do("adopt the orphans of the tree", unix.SYS_PRCTL, number(unix.PR_SET_CHILD_SUBREAPER), number(1)),
+		do("give up new privileges", unix.SYS_PRCTL, number(unix.PR_SET_NO_NEW_PRIVS), number(1)),
+		do("name the reaper", unix.SYS_PRCTL, number(unix.PR_SET_NAME), text("sandlock-reaper")),
+	}
+	// Handlers end with execve, but ignored signals would stay ignored, and the reaper's clone must not inherit a host
+	// that lets its children go unseen.
+	defaultAction := value[kernelSigaction]{}
+	for signal := range signals {
+		if signal+1 != int(unix.SIGKILL) && signal+1 != int(unix.SIGSTOP) {
+			plan = append(plan, do("reset signal actions", unix.SYS_RT_SIGACTION, number(signal+1), defaultAction,
+				number(0), number(signalSetBytes)))
+		}
+	}
+	if s.ReaperRuleset >= 0 {
+		plan = append(plan, do("contain the reaper's signals", unix.SYS_LANDLOCK_RESTRICT_SELF,
+			number(s.ReaperRuleset), number(s.ReaperRulesetFlags)))
+	}
+	return plan
+}
+
+// commandPlan is what the command does between clone and execve, with the indices of the step that opens the listener
+// (-1 for none) and of the one that leaves the host's descriptor table. Only the steps after the filter are subject to
+// it, and the nonce lets them through; see package seccomp.
+func commandPlan(s Spec) (plan []step, listener, isolated int) {
+	listener = -1
+	plan = []step{
+		do("start a session", unix.SYS_SETSID),
+		do("tie the command to its reaper", unix.SYS_PRCTL, number(unix.PR_SET_PDEATHSIG), number(unix.SIGKILL)),
+	}
+	if s.Dir >= 0 {
+		plan = append(plan, do("change to the working directory", unix.SYS_FCHDIR, number(s.Dir)))
+	}
+	for _, limit := range s.Limits {
+		plan = append(plan, do("limit "+limit.Name, unix.SYS_PRLIMIT64, number(0), number(limit.Resource),
+			value[unix.Rlimit]{limit.Rlimit}))
+	}
+	plan = append(plan, do("unblock signals", unix.SYS_RT_SIGPROCMASK, number(unix.SIG_SETMASK), value[uint64]{},
+		number(0), number(signalSetBytes)))
+	if s.Ruleset >= 0 {
+		plan = append(plan, do("enforce the Landlock ruleset", unix.SYS_LANDLOCK_RESTRICT_SELF, number(s.Ruleset)))
+	}
+	if len(s.Filter) > 0 {
+		if s.FilterFlags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 {
+			listener = len(plan)
+		}
+		plan = append(plan, do("install the seccomp filter", unix.SYS_SECCOMP,
+			number(unix.SECCOMP_SET_MODE_FILTER), number(s.FilterFlags), program(s.Filter)))
+	}
+	high, low := s.Nonce&^0xffffffff, s.Nonce<<32
+	isolated = len(plan)
+	plan = append(plan, do("leave the host's descriptors", unix.SYS_CLOSE_RANGE, number(3),
+		number(high|0xffffffff), number(low|unix.CLOSE_RANGE_UNSHARE|unix.CLOSE_RANGE_CLOEXEC)))
+	for target, source := range s.Stdio {
+		plan = append(plan, do("place "+stdioNames[target], unix.SYS_DUP3, number(source), number(high|uint64(target)),
+			number(low)))
+	}
+	plan = append(plan, do("execute "+s.Path, unix.SYS_EXECVE, text(s.Path), vector(s.Argv), vector(s.Env)))
+	return plan, listener, isolated
+}
+
+var stdioNames = [3]string{"stdin", "stdout", "stderr"}
+
+func planSize(plan []step) int {
+	total := 0
+	for _, s := range plan {
+		for _, arg := range s.args {
+			total += arg.size()
+		}
+	}
+	return total
+}

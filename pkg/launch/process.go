@@ -1,0 +1,84 @@
+package launch
+
+// #include "child.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Process is a started command with its reaper. Its methods may not be called at the same time, nor after Wait,
+// except for Signal, which may be called until Wait.
+type Process struct {
+	PID      int // of the command, which leads its own session and process group
+	Reaper   int // the parent of the command and of every orphan of its tree
+	Listener int // the seccomp listener, owned by the caller, or -1
+
+	pidfd  int
+	reaper int
+	shared *C.struct_sandlock_launch
+	memory *arena
+	plans  map[C.int32_t][]step
+}
+
+// Status is how a command ended.
+type Status struct {
+	Code   int         // exit code, when Signal is 0
+	Signal unix.Signal // that killed the command, or 0
+	// Failure is why the command's file was never executed, a *StepError; Code is 127 then.
+	Failure error
+}
+
+// Done is a descriptor that poll(2) finds readable once nothing of the tree is left. It stays the Process's.
+func (p *Process) Done() int { return p.reaper }
+
+// Signal sends a signal to the command; the error is unix.ESRCH when it is gone. A command that dies takes its whole
+// tree with it.
+func (p *Process) Signal(signal unix.Signal) error {
+	if p.pidfd < 0 {
+		return fmt.Errorf("signal the command: %w", unix.ESRCH)
+	}
+	if err := unix.PidfdSendSignal(p.pidfd, signal, nil, 0); err != nil {
+		return fmt.Errorf("signal the command: %w", err)
+	}
+	return nil
+}
+
+// Wait blocks until nothing of the tree is left, and frees everything but the listener.
+func (p *Process) Wait() (Status, error) {
+	// The kernel has no waitid for a child without exit signal unless it is asked for all children.
+	for {
+		err := unix.Waitid(unix.P_PIDFD, p.reaper, nil, unix.WEXITED|unix.WALL, nil)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return Status{}, fmt.Errorf("wait for the reaper: %w", err)
+		}
+	}
+	status := Status{Failure: failure(p.shared, p.plans)}
+	switch {
+	case p.shared.exit_code == 0: // the reaper was killed, and the command with it
+		status.Signal = unix.SIGKILL
+	case p.shared.exit_code == cldExited:
+		status.Code = int(p.shared.exit_status)
+	default:
+		status.Signal = unix.Signal(p.shared.exit_status)
+	}
+	if status.Failure != nil {
+		status.Code, status.Signal = 127, 0
+	}
+	err := p.memory.free()
+	for _, fd := range []int{p.pidfd, p.reaper} {
+		if fd >= 0 {
+			err = errors.Join(err, unix.Close(fd))
+		}
+	}
+	return status, err
+}
+
+// cldExited is CLD_EXITED of waitid(2)'s si_code; the other codes that it gives here mean death by a signal.
+const cldExited = 1

@@ -1,0 +1,112 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrEnded is what Receive returns when no filtered task is left, or when the listener was shut down.
+var ErrEnded = errors.New("no more notifications")
+
+// A Listener is the receiving end of a filter. Receive has one caller at a time; everything else may be called from
+// anywhere, also after Close.
+type Listener struct {
+	mu     sync.RWMutex // Close waits for calls under way: the number may be another file's afterwards
+	fd     int
+	wakeup int // an eventfd: readable once the listener was shut down
+	closed bool
+}
+
+// NewListener takes over the descriptor of a seccomp listener.
+//
+// Linux 6.6 and newer run the receiver on the CPU of the task that waits for it (SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP),
+// which makes a round trip several times faster; older kernels do without.
+func NewListener(fd int) (*Listener, error) {
+	wakeup, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make the listener's eventfd: %w", err), unix.Close(fd))
+	}
+	unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS,
+		unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
+	return &Listener{fd: fd, wakeup: wakeup}, nil
+}
+
+// Receive waits for the next notification; ErrEnded says that there will be none. The thread that calls it should be
+// the one that answers: a hand-over in between costs more than the rest of the round trip.
+func (l *Listener) Receive(n *Notification) error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for {
+		if l.closed {
+			return ErrEnded
+		}
+		// The last task's exit does not wake a receiver before Linux 6.11, and shutdown never does.
+		ready := [2]unix.PollFd{{Fd: int32(l.fd), Events: unix.POLLIN}, {Fd: int32(l.wakeup), Events: unix.POLLIN}}
+		if _, err := unix.Poll(ready[:], -1); err != nil {
+			if errors.Is(err, unix.EINTR) {
+				continue
+			}
+			return fmt.Errorf("wait for a notification: %w", err)
+		}
+		if ready[1].Revents != 0 || ready[0].Revents&unix.POLLIN == 0 {
+			return ErrEnded
+		}
+		n.raw = rawNotification{} // the kernel refuses anything but zeros
+		switch errno := l.ioctl(unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n.raw)); errno {
+		case 0:
+			n.listener = l
+			return nil
+		case unix.EINTR, unix.ENOENT: // ENOENT: the task was killed between poll and here
+		default:
+			return fmt.Errorf("receive a notification: %w", errno)
+		}
+	}
+}
+
+// Shutdown makes Receive return ErrEnded, now and from now on. Tasks that wait for an answer go on waiting.
+func (l *Listener) Shutdown() error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		return nil
+	}
+	one := [8]byte{1}
+	if _, err := unix.Write(l.wakeup, one[:]); err != nil {
+		return fmt.Errorf("shut the listener down: %w", err)
+	}
+	return nil
+}
+
+// Close shuts down and frees the descriptors. A task that waits for an answer, or asks later, gets ENOSYS: close only
+// when no filtered task is left.
+func (l *Listener) Close() error {
+	if err := l.Shutdown(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	l.closed = true
+	return errors.Join(unix.Close(l.fd), unix.Close(l.wakeup))
+}
+
+func (l *Listener) ioctl(request uint, argument unsafe.Pointer) unix.Errno {
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(l.fd), uintptr(request), uintptr(argument))
+	return errno
+}
+
+// locked runs an ioctl on an open listener.
+func (l *Listener) locked(request uint, argument unsafe.Pointer) unix.Errno {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		return unix.ENOENT
+	}
+	return l.ioctl(request, argument)
+}

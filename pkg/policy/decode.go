@@ -1,0 +1,53 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// fields says how each field of a policy is read from a generic value. A decoder leaves Error.Field to its caller.
+var fields = map[string]func(*Policy, any) *Error{
+	"fs_readable":          func(p *Policy, v any) *Error { return stringList(&p.FSReadable, v) },
+	"fs_writable":          func(p *Policy, v any) *Error { return stringList(&p.FSWritable, v) },
+	"fs_denied":            func(p *Policy, v any) *Error { return stringList(&p.FSDenied, v) },
+	"extra_deny_syscalls":  func(p *Policy, v any) *Error { return stringList(&p.ExtraDenySyscalls, v) },
+	"extra_allow_syscalls": func(p *Policy, v any) *Error { return stringList(&p.ExtraAllowSyscalls, v) },
+	"env":                  func(p *Policy, v any) *Error { return stringMap(&p.Env, v) },
+	"clean_env":            func(p *Policy, v any) *Error { return boolean(&p.CleanEnv, v) },
+	"cwd":                  func(p *Policy, v any) *Error { return optionalString(&p.Cwd, v) },
+	"max_open_files":       func(p *Policy, v any) *Error { return optionalCount(&p.MaxOpenFiles, v) },
+	"no_coredump":          func(p *Policy, v any) *Error { return boolean(&p.NoCoredump, v) },
+	"allow_degraded":       func(p *Policy, v any) *Error { return protectionList(&p.AllowDegraded, v) },
+	"disable":              func(p *Policy, v any) *Error { return protectionList(&p.Disable, v) },
+}
+
+// Decode reads a policy from a generic map, as JSON or TOML gives it. It is strict: a field that no policy has, and a
+// value of another type than the field's, is an *Error. Nothing is converted, except that a number may come in any of
+// the types that a decoder uses for one, as long as it is a whole number. A nil stands for "unset" where unset means
+// anything: env, cwd and max_open_files.
+//
+// Decode does not judge the values; Normalized does.
+func Decode(m map[string]any) (*Policy, error) {
+	p := &Policy{}
+	for _, name := range slices.Sorted(maps.Keys(m)) { // sorted: of two mistakes the same one is always reported
+		decode, ok := fields[name]
+		if !ok {
+			return nil, unknownField(name)
+		}
+		if err := decode(p, m[name]); err != nil {
+			err.Field = name
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func unknownField(name string) *Error {
+	names := slices.Sorted(maps.Keys(fields))
+	hint := fmt.Sprintf("the fields are %v", names)
+	if known, ok := nearest(name, names); ok {
+		hint = "did you mean " + known + "?"
+	}
+	return &Error{Field: name, Problem: "is not a field of a policy", Hint: hint}
+}

@@ -1,0 +1,33 @@
+package policy
+
+import "strings"
+
+// tidy drops what never changes the meaning of a path: repeated slashes, "." components and slashes at the end. It
+// leaves ".." alone, since "a/.." is not "." when a is a symbolic link, and it never makes a relative path absolute.
+func tidy(path string) string {
+	var parts []string
+	for part := range strings.SplitSeq(path, "/") {
+		if part != "" && part != "." {
+			parts = append(parts, part)
+		}
+	}
+	tidied := strings.Join(parts, "/")
+	switch {
+	case strings.HasPrefix(path, "/"):
+		return "/" + tidied
+	case tidied == "":
+		return "."
+	}
+	return tidied
+}
+
+func tidyAll(paths []string) []string {
+	if paths == nil {
+		return nil
+	}
+	tidied := make([]string, len(paths))
+	for i, path := range paths {
+		tidied[i] = tidy(path)
+	}
+	return tidied
+}

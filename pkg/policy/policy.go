@@ -1,0 +1,80 @@
+// Package policy says what a user asks of a sandbox, checks it, and knows nothing of the kernel that will enforce it.
+//
+// A Policy comes from Go code or, by Decode, from a generic map (JSON, a TOML profile). Normalized is the one place
+// where it is checked; the packages that turn it into kernel objects do not check it again.
+package policy
+
+import (
+	"maps"
+	"slices"
+)
+
+// Policy is one sandbox as its user describes it. The zero value grants nothing: its command cannot even be executed.
+//
+// The comments name the field as Decode and every error spell it. Paths are bytes, not text: a Go string holds any.
+type Policy struct {
+	// FSReadable (fs_readable) lists files and folders that may be read and executed, with all that is beneath.
+	FSReadable []string
+	// FSWritable (fs_writable) lists files and folders that may be read, executed and changed, with all that is beneath.
+	FSWritable []string
+	// FSDenied (fs_denied) lists what stays unreachable although a listed folder contains it. It wins over the others.
+	FSDenied []string
+
+	// ExtraDenySyscalls (extra_deny_syscalls) lists system calls or groups denied on top of the default ones.
+	ExtraDenySyscalls []string
+	// ExtraAllowSyscalls (extra_allow_syscalls) lists groups taken off the default deny list.
+	ExtraAllowSyscalls []string
+
+	// Env (env) adds to, or overrides, the environment that the command would have had.
+	Env map[string]string
+	// CleanEnv (clean_env) starts from the host's PATH, HOME, USER, TERM and LANG only.
+	CleanEnv bool
+	// Cwd (cwd) is the command's working directory; the host's if empty.
+	Cwd string
+
+	// MaxOpenFiles (max_open_files) bounds the file descriptors of each process; nil leaves the host's bound.
+	MaxOpenFiles *uint64
+	// NoCoredump (no_coredump) is accepted and changes nothing: core dumps are always off, because the zero value of a
+	// policy has to be the strict one and the reference has no value that asks for them. See Rlimits.
+	NoCoredump bool
+
+	// AllowDegraded (allow_degraded) lists protections that this kernel may lack; where it has them they are enforced.
+	AllowDegraded []Protection
+	// Disable (disable) lists protections that are not enforced even where the kernel has them.
+	Disable []Protection
+}
+
+// Normalized checks the policy and returns a copy in which list entries are unique and paths are tidy. The policy
+// itself is left alone, and the copy shares no memory with it.
+func (p *Policy) Normalized() (*Policy, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	n := *p
+	n.FSReadable = unique(tidyAll(p.FSReadable))
+	n.FSWritable = unique(tidyAll(p.FSWritable))
+	n.FSDenied = unique(tidyAll(p.FSDenied))
+	n.ExtraDenySyscalls = unique(p.ExtraDenySyscalls)
+	n.ExtraAllowSyscalls = unique(p.ExtraAllowSyscalls)
+	n.AllowDegraded = unique(p.AllowDegraded)
+	n.Disable = unique(p.Disable)
+	n.Env = maps.Clone(p.Env)
+	if p.Cwd != "" {
+		n.Cwd = tidy(p.Cwd)
+	}
+	if p.MaxOpenFiles != nil {
+		limit := *p.MaxOpenFiles
+		n.MaxOpenFiles = &limit
+	}
+	return &n, nil
+}
+
+// unique keeps the first of equal entries, in a list of its own.
+func unique[T comparable](list []T) []T {
+	seen := make(map[T]struct{}, len(list))
+	return slices.DeleteFunc(slices.Clone(list), func(entry T) bool {
+		_, again := seen[entry]
+		seen[entry] = struct{}{}
+		return again
+	})
+}

@@ -1,0 +1,116 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/policy"
+)
+
+// Command is what to run.
+type Command struct {
+	// Args are the program and its arguments. A program without a slash is looked up on the PATH of the command's own
+	// environment.
+	Args []string
+	// Environ is the host's environment, from which the policy makes the command's: os.Environ() in a Go program.
+	Environ []string
+
+	// Stdin, Stdout and Stderr; the zero value is /dev/null. A Pipe is served by the Process.
+	Stdin, Stdout, Stderr Stdio
+	// Input is what a Stdin that is a Pipe reads before its end.
+	Input []byte
+}
+
+// Stdio is where one of the standard streams leads.
+type Stdio struct {
+	kind stdioKind
+	fd   int
+}
+
+type stdioKind uint8
+
+const (
+	kindNull stdioKind = iota
+	kindPipe
+	kindFile
+)
+
+// Null is /dev/null.
+func Null() Stdio { return Stdio{} }
+
+// Pipe is a pipe to the Process, which feeds or captures it.
+func Pipe() Stdio { return Stdio{kind: kindPipe} }
+
+// File is an open file of the host. It stays the caller's, and must stay open until Start returns.
+func File(fd int) Stdio { return Stdio{kind: kindFile, fd: fd} }
+
+// Inherit is the host's own stream of that number, 0 to 2, or /dev/null where the host has closed it.
+func Inherit(fd int) Stdio {
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+		return Null()
+	}
+	return File(fd)
+}
+
+func (c Command) check() error {
+	if len(c.Args) == 0 || c.Args[0] == "" {
+		return &policy.Error{Field: "cmd", Problem: "is empty", Hint: "give the program and its arguments"}
+	}
+	for _, arg := range c.Args {
+		if strings.IndexByte(arg, 0) >= 0 {
+			return &policy.Error{Field: "cmd", Value: arg, Problem: "holds a NUL byte, which no argument can"}
+		}
+	}
+	for _, entry := range c.Environ {
+		if strings.IndexByte(entry, 0) >= 0 {
+			return &policy.Error{Field: "environ", Value: entry, Problem: "holds a NUL byte, which no variable can"}
+		}
+	}
+	return nil
+}
+
+// errNotOnPath is why a command without a slash was not found.
+var errNotOnPath = errors.New("not found on PATH")
+
+// lookUp finds the program's file as execvp(3) does: the first that may be executed, and a file that may not be only
+// where there is no other.
+func lookUp(program string, environ []string) (string, error) {
+	if strings.Contains(program, "/") {
+		return program, nil
+	}
+	path, found := "", false
+	for _, entry := range environ {
+		if path, found = strings.CutPrefix(entry, "PATH="); found {
+			break
+		}
+	}
+	if !found {
+		return "", fmt.Errorf("%q: %w: the command has no PATH", program, errNotOnPath)
+	}
+	unusable := ""
+	for _, dir := range filepath.SplitList(path) {
+		if dir == "" {
+			dir = "." // POSIX: an empty entry is the working directory
+		}
+		file := dir + "/" + program
+		info, err := os.Stat(file)
+		if err != nil || info.IsDir() {
+			continue
+		}
+		if unix.Access(file, unix.X_OK) == nil {
+			return file, nil
+		}
+		if unusable == "" {
+			unusable = file
+		}
+	}
+	if unusable != "" {
+		return unusable, nil
+	}
+	return "", fmt.Errorf("%q: %w (%s)", program, errNotOnPath, path)
+}

@@ -1,0 +1,188 @@
+package sandbox
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/landlock"
+	"sandlock/pkg/launch"
+	"sandlock/pkg/policy"
+	"sandlock/pkg/seccomp"
+	"sandlock/pkg/supervise"
+)
+
+// A preparation turns a sandbox and a command into the launch's Spec, and owns what is open meanwhile.
+type preparation struct {
+	process *Process
+	chains  map[int]supervise.Chain
+	spec    launch.Spec
+	open    []interface{ Close() error }
+}
+
+// close gives up what the launch no longer needs. Nothing was written, so that no error can matter.
+func (p *preparation) close() {
+	for _, file := range p.open {
+		file.Close()
+	}
+}
+
+// descriptor is a file that is known by its number only.
+type descriptor int
+
+func (d descriptor) Close() error { return unix.Close(int(d)) }
+
+func (p *preparation) own(file interface{ Close() error }) { p.open = append(p.open, file) }
+
+// prepare checks everything that can be checked before something starts.
+func (p *preparation) prepare(s *Sandbox, command Command) error {
+	if err := command.check(); err != nil {
+		return err
+	}
+	rules, err := s.Policy.Normalized()
+	if err != nil {
+		return err
+	}
+	if p.chains, err = chainsOf(s.Handlers); err != nil {
+		return err
+	}
+	for _, part := range []func(*policy.Policy) error{p.confine, p.filter, p.changeDir, p.limit} {
+		if err := part(rules); err != nil {
+			return err
+		}
+	}
+	p.spec.Argv, p.spec.Env = command.Args, rules.Environ(command.Environ)
+	if p.spec.Path, err = lookUp(command.Args[0], p.spec.Env); err != nil {
+		return err
+	}
+	return p.connect(command)
+}
+
+// chainsOf orders the registrations by system call.
+func chainsOf(registrations []Registration) (map[int]supervise.Chain, error) {
+	chains := make(map[int]supervise.Chain)
+	for _, r := range registrations {
+		nr, err := strconv.Atoi(r.Syscall)
+		if err != nil {
+			nr, err = seccomp.Native().Number(r.Syscall)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("register a handler: %w", err)
+		}
+		if nr < 0 {
+			return nil, &policy.Error{Field: "handlers", Value: nr, Problem: "is no system call number",
+				Hint: "numbers start at 0; a name such as \"openat\" works as well"}
+		}
+		chain := chains[nr]
+		if r.Handler != nil {
+			chain.Handlers = append(chain.Handlers, r.Handler)
+		} else {
+			chain.Pulled = true
+			chain.Fallback = r.Fallback
+		}
+		chains[nr] = chain
+	}
+	return chains, nil
+}
+
+func (p *preparation) confine(rules *policy.Policy) error {
+	abi, err := landlock.ABI()
+	if err != nil {
+		return err
+	}
+	ruleset, err := landlock.Build(rules, abi)
+	if err != nil {
+		return err
+	}
+	p.own(ruleset)
+	p.spec.Ruleset = ruleset.Fd()
+	p.spec.ReaperRuleset = -1
+	if slices.Contains(rules.Disable, policy.SignalScope) {
+		return nil // the command would inherit the scope from the reaper
+	}
+	scope, err := landlock.SignalScope(abi)
+	if err != nil {
+		return err
+	}
+	if scope != nil {
+		p.own(scope)
+		p.spec.ReaperRuleset, p.spec.ReaperRulesetFlags = scope.Fd(), landlock.QuietFlags(abi)
+	}
+	return nil
+}
+
+func (p *preparation) filter(rules *policy.Policy) error {
+	var nonce [8]byte
+	rand.Read(nonce[:]) // never fails: see crypto/rand
+	p.spec.Nonce = binary.NativeEndian.Uint64(nonce[:])
+	filter, err := seccomp.Compile(seccomp.Spec{
+		Arch:        seccomp.Native(),
+		Notify:      slices.Sorted(maps.Keys(p.chains)),
+		ExtraDeny:   rules.ExtraDenySyscalls,
+		ExtraAllow:  rules.ExtraAllowSyscalls,
+		LaunchNonce: p.spec.Nonce,
+	})
+	if err != nil {
+		return err
+	}
+	p.spec.Filter = filter.Program
+	if len(p.chains) > 0 {
+		p.spec.FilterFlags = seccomp.ListenerFlags()
+	}
+	return nil
+}
+
+// changeDir opens the working directory, so that what was checked is what the command gets.
+func (p *preparation) changeDir(rules *policy.Policy) error {
+	p.spec.Dir = -1
+	if rules.Cwd == "" {
+		return nil
+	}
+	fd, err := unix.Open(rules.Cwd, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return &policy.Error{Field: "cwd", Value: rules.Cwd, Problem: "does not exist",
+			Hint: "create it, or leave cwd out to run in the host's directory", Cause: err}
+	case errors.Is(err, unix.ENOTDIR):
+		return &policy.Error{Field: "cwd", Value: rules.Cwd, Problem: "is no directory", Cause: err}
+	case err != nil:
+		return &policy.Error{Field: "cwd", Value: rules.Cwd, Problem: "cannot be opened: " + err.Error(), Cause: err}
+	}
+	p.own(descriptor(fd))
+	p.spec.Dir = fd
+	return nil
+}
+
+func (p *preparation) limit(rules *policy.Policy) error {
+	for _, wish := range rules.Rlimits() {
+		var host unix.Rlimit
+		if err := unix.Getrlimit(wish.Resource, &host); err != nil {
+			return fmt.Errorf("read the host's limit for %s: %w", wish.Name, err)
+		}
+		wish = wish.Under(host.Max)
+		p.spec.Limits = append(p.spec.Limits, launch.Limit{Name: wish.Name, Resource: wish.Resource,
+			Rlimit: unix.Rlimit{Cur: wish.Soft, Max: wish.Hard}})
+	}
+	return nil
+}
+
+func (p *preparation) connect(command Command) error {
+	ends := [3]*int{&p.process.stdin.fd, &p.process.stdout.fd, &p.process.stderr.fd}
+	for i, stream := range []Stdio{command.Stdin, command.Stdout, command.Stderr} {
+		fd, host, err := stream.open(i == 0)
+		*ends[i] = host
+		if err != nil {
+			return fmt.Errorf("open %s: %w", [...]string{"stdin", "stdout", "stderr"}[i], err)
+		}
+		p.own(descriptor(fd))
+		p.spec.Stdio[i] = fd
+	}
+	p.process.stdin.rest = command.Input
+	return nil
+}

@@ -1,0 +1,168 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/launch"
+	"sandlock/pkg/supervise"
+)
+
+// A Process is a running command. Wait, Serve, SetDeadline and Close have one caller at a time; the other methods may
+// be called from anywhere.
+type Process struct {
+	PID int // of the command, which leads its own session and process group
+
+	stdin          feed
+	stdout, stderr capture
+	deadline       time.Time
+	timedOut       bool
+	killed         atomic.Bool
+
+	supervisor *supervise.Supervisor
+	served     chan struct{} // closed when the supervisor's own thread is done; nil without one
+
+	mu       sync.Mutex // guards launched against a Kill while it is freed
+	launched *launch.Process
+	result   *Result
+	err      error
+}
+
+func newProcess() *Process {
+	return &Process{stdin: feed{fd: -1}, stdout: capture{fd: -1}, stderr: capture{fd: -1}}
+}
+
+// supervise starts answering. Where notifications are pulled, whoever pulls answers; else a thread of the Process does.
+func (p *Process) supervise(s *supervise.Supervisor) {
+	p.supervisor = s
+	if s.Pulled() {
+		return
+	}
+	p.served = make(chan struct{})
+	go func() {
+		defer close(p.served)
+		s.Serve()
+	}()
+}
+
+// Supervisor answers the notifications, or is nil when no handler is registered. Where a registration has no Handler,
+// threads must call its Next until it returns nil.
+func (p *Process) Supervisor() *supervise.Supervisor { return p.supervisor }
+
+// SetDeadline says when Wait kills the command.
+func (p *Process) SetDeadline(t time.Time) { p.deadline = t }
+
+// Kill ends the command and its whole tree. It does not wait, and does nothing to a command that has ended.
+func (p *Process) Kill() error {
+	p.killed.Store(true)
+	return p.Signal(unix.SIGKILL)
+}
+
+// Signal sends a signal to the command; one that has ended is left alone.
+func (p *Process) Signal(signal unix.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.launched == nil {
+		return nil
+	}
+	if err := p.launched.Signal(signal); err != nil && !errors.Is(err, unix.ESRCH) {
+		return err
+	}
+	return nil
+}
+
+// Wait feeds and captures the pipes until nothing of the tree is left. The error is sandlock's own; how the command
+// fared is in the Result. A second Wait gives the same.
+func (p *Process) Wait() (*Result, error) {
+	for !p.Serve() {
+	}
+	return p.result, p.err
+}
+
+// Serve is Wait for callers with signal handlers to run: it returns false when a signal has interrupted it, and true
+// when Wait would return at once.
+func (p *Process) Serve() (ended bool) {
+	if p.launched == nil {
+		return true
+	}
+	done := p.launched.Done()
+	for {
+		watched := []unix.PollFd{{Fd: int32(done), Events: unix.POLLIN},
+			{Fd: int32(p.stdout.fd), Events: unix.POLLIN},
+			{Fd: int32(p.stderr.fd), Events: unix.POLLIN},
+			{Fd: int32(p.stdin.fd), Events: unix.POLLOUT}} // poll(2) ignores negative descriptors
+		_, err := unix.Poll(watched, p.patience())
+		if errors.Is(err, unix.EINTR) {
+			return false
+		}
+		if err != nil {
+			p.err = errors.Join(fmt.Errorf("wait for the command: %w", err), p.Kill())
+			p.finish()
+			return true
+		}
+		var problem error
+		if watched[3].Revents != 0 {
+			problem = p.stdin.write()
+		}
+		// The end is looked at before the output: what was written until then is in the pipes.
+		if watched[1].Revents != 0 || watched[0].Revents != 0 {
+			problem = errors.Join(problem, p.stdout.read())
+		}
+		if watched[2].Revents != 0 || watched[0].Revents != 0 {
+			problem = errors.Join(problem, p.stderr.read())
+		}
+		p.err = errors.Join(p.err, problem)
+		if watched[0].Revents != 0 {
+			p.finish()
+			return true
+		}
+	}
+}
+
+// patience is the time to the deadline in milliseconds, -1 for ever. At the deadline it kills, once.
+func (p *Process) patience() int {
+	if p.deadline.IsZero() || p.timedOut {
+		return -1
+	}
+	left := time.Until(p.deadline)
+	if left > 0 {
+		return int(min(left, time.Hour)/time.Millisecond) + 1
+	}
+	p.timedOut = true
+	p.err = errors.Join(p.err, p.Kill())
+	return -1
+}
+
+// finish frees everything of a tree that is gone.
+func (p *Process) finish() {
+	p.mu.Lock()
+	status, err := p.launched.Wait()
+	p.launched = nil
+	p.mu.Unlock()
+	p.err = errors.Join(p.err, err)
+	if p.supervisor != nil {
+		p.err = errors.Join(p.err, p.supervisor.Close())
+		if p.served != nil {
+			<-p.served
+		}
+	}
+	p.err = errors.Join(p.err, p.closePipes())
+	p.result, err = p.asResult(status)
+	p.err = errors.Join(p.err, err)
+}
+
+func (p *Process) closePipes() error {
+	return errors.Join(p.stdin.close(), p.stdout.close(), p.stderr.close())
+}
+
+// Close kills what still runs, waits for its end, and forgets the result.
+func (p *Process) Close() error {
+	err := p.Kill()
+	_, failed := p.Wait()
+	return errors.Join(err, failed)
+}

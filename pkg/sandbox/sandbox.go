@@ -1,0 +1,71 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"sandlock/pkg/launch"
+	"sandlock/pkg/notify"
+	"sandlock/pkg/policy"
+	"sandlock/pkg/supervise"
+)
+
+// Sandbox is a policy with the handlers for the calls that need a decision. It may run many commands, also at once.
+type Sandbox struct {
+	Policy   policy.Policy
+	Handlers []Registration
+}
+
+// Registration puts a handler at the end of a system call's chain.
+type Registration struct {
+	Syscall string // a name, or a number in decimal
+	// Handler decides in Go. Without one, the calls that no handler of the chain answers are pulled: see Process.Next.
+	Handler supervise.Handler
+	// Fallback answers where who pulls does not.
+	Fallback supervise.Action
+}
+
+// Run runs a command to its end. A context that ends kills it: the result says so, and the error is nil.
+func (s *Sandbox) Run(ctx context.Context, command Command) (*Result, error) {
+	p, result, err := s.Start(command)
+	if p == nil {
+		return result, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		p.SetDeadline(deadline)
+	}
+	stop := context.AfterFunc(ctx, func() { p.Kill() })
+	defer stop()
+	return p.Wait()
+}
+
+// Start starts a command; its Process must be waited for, or closed. A command that is known beforehand not to be
+// executable gives a Result and no Process.
+//
+// Errors: *policy.Error, *seccomp.UnknownSyscallError, *seccomp.DeniedError and *landlock.MissingProtectionError before
+// anything has started.
+func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
+	preparation := preparation{process: newProcess()}
+	defer preparation.close()
+	err := preparation.prepare(s, command)
+	if errors.Is(err, errNotOnPath) {
+		return nil, notExecuted(fmt.Errorf("cannot execute %w", err), nil, nil), nil
+	}
+	p := preparation.process
+	if err == nil {
+		p.launched, err = launch.Start(preparation.spec)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, p.closePipes())
+	}
+	p.PID = p.launched.PID
+	if p.launched.Listener >= 0 {
+		listener, err := notify.NewListener(p.launched.Listener)
+		if err != nil {
+			return nil, nil, errors.Join(err, p.Close())
+		}
+		p.supervise(supervise.New(listener, preparation.chains, p.launched.Reaper))
+	}
+	return p, nil, nil
+}

@@ -1,0 +1,4 @@
+package seccomp
+
+// Native returns the architecture that this program runs on.
+func Native() Arch { return ARM64 }

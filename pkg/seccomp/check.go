@@ -1,0 +1,87 @@
+package seccomp
+
+import (
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// check singles out calls of one number by their arguments.
+type check struct {
+	when string // describes these calls
+	then Action // the answer to them
+	// emit adds the code that goes to yes for these calls, else to no, and
+	// returns its first instruction.
+	emit func(a *assembler, yes, no label) label
+}
+
+// namespaceFlags are the flags of clone that make a namespace. CLONE_NEWTIME is
+// not among them: its bit belongs to the exit signal of clone, only clone3 and
+// unshare know it.
+const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC |
+	unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
+
+// argumentChecks are the default checks outside the network, by syscall.
+var argumentChecks = map[string]*check{
+	// clone uses the low 32 bits of its flags, the first argument on both
+	// architectures.
+	"clone": {
+		when: "a namespace flag is set",
+		then: Errno(unix.EPERM),
+		emit: func(a *assembler, yes, no label) label {
+			flags := a.branch(bpf.JumpBitsSet, namespaceFlags, yes, no)
+			return a.load(argLow(0), flags)
+		},
+	},
+	// Both put input into a terminal that the sandbox shares with its host. The
+	// kernel reads the low 32 bits of the command.
+	"ioctl": {
+		when: "the command is TIOCSTI or TIOCLINUX",
+		then: Errno(unix.EPERM),
+		emit: func(a *assembler, yes, no label) label {
+			linux := a.branch(bpf.JumpEqual, unix.TIOCLINUX, yes, no)
+			sti := a.branch(bpf.JumpEqual, unix.TIOCSTI, yes, linux)
+			return a.load(argLow(1), sti)
+		},
+	},
+	// The kernel lets a process set the limits of every process of its user, and
+	// no Landlock rule stands in the way: RLIMIT_CPU ends the supervisor. Libc's
+	// setrlimit says pid 0. Reading limits does no harm.
+	"prlimit64": {
+		when: "it sets the limits of another pid than 0",
+		then: Errno(unix.EPERM),
+		emit: func(a *assembler, yes, no label) label {
+			low := a.branch(bpf.JumpEqual, 0, no, yes)
+			loadLow := a.load(argLow(2), low)
+			high := a.branch(bpf.JumpEqual, 0, loadLow, yes)
+			loadHigh := a.load(argHigh(2), high)
+			pid := a.branch(bpf.JumpEqual, 0, no, loadHigh)
+			return a.load(argLow(0), pid)
+		},
+	},
+}
+
+// launcherCalls are the calls that the launcher makes between installing the
+// filter and execve.
+var launcherCalls = []string{"close_range", "dup3", "futex"}
+
+// launcherCheck singles out the launcher's own calls by the nonce in the upper
+// halves of their second and third arguments. These are 32-bit parameters of all
+// three calls (last and flags, new descriptor and flags, operation and value),
+// so the kernel ignores the upper halves.
+//
+// It opens nothing to the command: the nonce is random for each run and was only
+// in memory that is gone after execve, a filter cannot be read back without
+// CAP_SYS_ADMIN and ptrace, and the three calls reach nothing outside the
+// process.
+func launcherCheck(nonce uint64) *check {
+	return &check{
+		when: "it bears the launch nonce",
+		then: Allow,
+		emit: func(a *assembler, yes, no label) label {
+			low := a.branch(bpf.JumpEqual, uint32(nonce), yes, no)
+			loadLow := a.load(argHigh(2), low)
+			high := a.branch(bpf.JumpEqual, uint32(nonce>>32), loadLow, no)
+			return a.load(argHigh(1), high)
+		},
+	}
+}

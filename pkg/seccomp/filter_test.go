@@ -1,0 +1,245 @@
+package seccomp_test
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/seccomp"
+)
+
+// nonce, and its halves as the launcher puts them above its arguments.
+const (
+	nonce     = 0xfeedface_0badcafe
+	nonceHigh = 0xfeedface << 32
+	nonceLow  = 0x0badcafe << 32
+)
+
+// specs are the ways to use a Spec, on one architecture.
+func specs(t testing.TB, a seccomp.Arch) map[string]seccomp.Spec {
+	everySecond := func(s seccomp.Spec) []int {
+		var half []int
+		for i, nr := range handleable(s) {
+			if i%2 == 0 {
+				half = append(half, nr)
+			}
+		}
+		return half
+	}
+	plain := seccomp.Spec{Arch: a}
+	denying := seccomp.Spec{Arch: a, LaunchNonce: nonce,
+		ExtraDeny: []string{"dup3", "futex", "socket", "clone", "connect", "sysv_ipc", "execveat"}}
+	allowing := seccomp.Spec{Arch: a, ExtraAllow: []string{"sysv_ipc"}}
+	audit, all, half, both := plain, plain, plain, denying
+	audit.Notify = []int{number(t, a, "openat"), number(t, a, "close_range")}
+	all.Notify = handleable(all)
+	all.LaunchNonce = nonce
+	half.Notify = everySecond(half)
+	both.ExtraAllow = []string{"sysv_ipc"}
+	both.Notify = everySecond(both)
+	return map[string]seccomp.Spec{
+		"default": plain, "audit": audit, "extra deny": denying, "sysv_ipc allowed": allowing,
+		"notify all": all, "notify every second": half, "everything at once": both,
+	}
+}
+
+// eachSpec runs a test for every spec of both architectures.
+func eachSpec(t *testing.T, test func(*testing.T, seccomp.Spec)) {
+	for _, a := range seccomp.Arches() {
+		for name, s := range specs(t, a) {
+			t.Run(fmt.Sprintf("%v/%s", a, name), func(t *testing.T) { test(t, s) })
+		}
+	}
+}
+
+func TestEveryNumber(t *testing.T) {
+	eachSpec(t, func(t *testing.T, s seccomp.Spec) {
+		m := newMachine(t, compile(t, s))
+		numbers := []uint32{1<<30 - 1, 1<<31 - 1, 1 << 31, 1<<32 - 1}
+		for nr := range uint32(1024) {
+			numbers = append(numbers, nr, 1<<30|nr, 1<<31|nr, 1<<30|1<<31|nr)
+		}
+		for _, nr := range numbers {
+			for _, arch := range []seccomp.Arch{seccomp.AMD64, seccomp.ARM64,
+				unix.AUDIT_ARCH_I386, unix.AUDIT_ARCH_ARM, 0} {
+				c := call{nr: nr, arch: arch}
+				if got, want := m.run(t, c), decide(s, c); got != want {
+					t.Errorf("%v %#x (%s): %v, want %v", arch, nr, arch.Name(int(nr)), got, want)
+				}
+			}
+		}
+	})
+}
+
+func TestArguments(t *testing.T) {
+	const high = 0xdeadbeef << 32
+	values := []uint64{
+		0, 1, 1 << 32, high, high | 1, 1<<64 - 1,
+		unix.CLONE_NEWUSER, unix.CLONE_NEWTIME | unix.CLONE_VM, high | unix.CLONE_NEWNS | unix.CLONE_VM,
+		unix.CLONE_NEWCGROUP, unix.CLONE_NEWUTS, unix.CLONE_NEWIPC, unix.CLONE_NEWPID, unix.CLONE_NEWNET,
+		unix.TIOCSTI, high | unix.TIOCSTI, unix.TIOCLINUX, unix.TIOCGWINSZ,
+		unix.AF_INET, unix.AF_NETLINK, unix.AF_VSOCK, high | unix.AF_UNIX,
+		unix.SOCK_STREAM | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK, unix.SOCK_DGRAM, unix.SOCK_RAW,
+		unix.SOCK_SEQPACKET, high | unix.SOCK_SEQPACKET, unix.SOCK_STREAM | 0x10,
+		nonceHigh, nonceLow, nonceLow | 7, nonceHigh | unix.AF_UNIX, nonce,
+	}
+	thirds := []uint64{0, 1, 1 << 32, nonceLow, nonceLow | 7, nonce}
+	checked := []string{"clone", "ioctl", "prlimit64", "socket", "socketpair", "connect",
+		"close_range", "dup3", "futex", "getppid", "mount"}
+	eachSpec(t, func(t *testing.T, s seccomp.Spec) {
+		m := newMachine(t, compile(t, s))
+		for _, name := range checked {
+			nr := number(t, s.Arch, name)
+			for _, first := range values {
+				for _, second := range values {
+					for _, third := range thirds {
+						c := call{nr: uint32(nr), arch: s.Arch, args: [6]uint64{first, second, third}}
+						if got, want := m.run(t, c), decide(s, c); got != want {
+							t.Fatalf("%s(%#x, %#x, %#x): %v, want %v", name, first, second, third, got, want)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// Without a nonce, and where the launcher's calls are allowed anyway, the program
+// has no code for them.
+func TestNonceOnlyWhereNeeded(t *testing.T) {
+	for _, a := range seccomp.Arches() {
+		with := compile(t, seccomp.Spec{Arch: a, LaunchNonce: nonce})
+		without := compile(t, seccomp.Spec{Arch: a})
+		if diff := cmp.Diff(without.Program, with.Program); diff != "" {
+			t.Errorf("%v: (-without +with a nonce)\n%s", a, diff)
+		}
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	type answer struct {
+		Text               string
+		Denied, DeniedSome bool
+	}
+	a := seccomp.AMD64
+	f := compile(t, seccomp.Spec{
+		Arch: a, Notify: []int{number(t, a, "openat"), number(t, a, "clone"), number(t, a, "dup3")},
+		ExtraDeny: []string{"close_range"}, LaunchNonce: nonce,
+	})
+	const exempt = "allow if it bears the launch nonce, else "
+	want := map[int]answer{
+		number(t, a, "read"):        {"allow", false, false},
+		number(t, a, "openat"):      {"notify", false, false},
+		number(t, a, "dup3"):        {exempt + "notify", false, false},
+		number(t, a, "close_range"): {exempt + "EPERM (extra deny list)", true, true},
+		number(t, a, "clone"):       {"EPERM if a namespace flag is set, else notify", false, true},
+		number(t, a, "socket"):      {"EACCES if it is not a Unix stream or seqpacket socket, else allow", false, true},
+		number(t, a, "connect"):     {"EACCES (no network is granted)", true, true},
+		number(t, a, "mount"):       {"EPERM (default deny list, mounts)", true, true},
+		number(t, a, "clone3"):      {"ENOSYS (its flags are behind a pointer)", true, true},
+		1000:                        {"ENOSYS (not a known syscall of amd64)", true, true},
+		-1:                          {"ENOSYS (not a known syscall of amd64)", true, true},
+		1 << 32:                     {"ENOSYS (not a known syscall of amd64)", true, true},
+		1<<30 + 1:                   {"kill process (an x32 call)", true, true},
+	}
+	got := make(map[int]answer)
+	for nr := range want {
+		v := f.Verdict(nr)
+		got[nr] = answer{v.String(), v.Denied(), v.DeniedSome()}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("verdicts (-want +got)\n%s", diff)
+	}
+}
+
+func TestCompileErrors(t *testing.T) {
+	spec := func(change func(*seccomp.Spec)) seccomp.Spec {
+		s := seccomp.Spec{Arch: seccomp.AMD64}
+		change(&s)
+		return s
+	}
+	notify := func(nr int) seccomp.Spec {
+		return spec(func(s *seccomp.Spec) { s.Notify = []int{0, nr} })
+	}
+	allow := func(name string) seccomp.Spec {
+		return spec(func(s *seccomp.Spec) { s.ExtraAllow = []string{name} })
+	}
+	const denied = "syscall %s cannot be handled, the filter denies it: "
+	for want, s := range map[string]seccomp.Spec{
+		"no syscall table for architecture 0x7":                                             {Arch: 7},
+		fmt.Sprintf(denied, "mount") + "EPERM (default deny list, mounts)":                  notify(165),
+		fmt.Sprintf(denied, "clone3") + "ENOSYS (its flags are behind a pointer)":           notify(435),
+		fmt.Sprintf(denied, "connect") + "EACCES (no network is granted)":                   notify(42),
+		fmt.Sprintf(denied, "syscall_1000") + "ENOSYS (not a known syscall of amd64)":       notify(1000),
+		fmt.Sprintf(denied, "syscall_-1") + "ENOSYS (not a known syscall of amd64)":         notify(-1),
+		fmt.Sprintf(denied, "syscall_4294967296") + "ENOSYS (not a known syscall of amd64)": notify(1 << 32),
+		fmt.Sprintf(denied, "read") + "EPERM (extra deny list)": spec(func(s *seccomp.Spec) {
+			s.ExtraDeny, s.Notify = []string{"read"}, []int{0}
+		}),
+		`extra deny list: unknown syscall "opnat"; did you mean "openat"?`: spec(func(s *seccomp.Spec) {
+			s.ExtraDeny = []string{"opnat"}
+		}),
+		`cannot allow "io_uring": this group stays denied; what may be allowed: sysv_ipc`:            allow("io_uring"),
+		`cannot allow "io_uring_setup": it is a syscall, not a group; what may be allowed: sysv_ipc`: allow("io_uring_setup"),
+		`cannot allow "sysv": it is not a group; what may be allowed: sysv_ipc`:                      allow("sysv"),
+	} {
+		_, err := seccomp.Compile(s)
+		if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
+			t.Errorf("%+v (-want +got)\n%s", s, diff)
+		}
+	}
+	_, err := seccomp.Compile(notify(165))
+	var deniedError *seccomp.DeniedError
+	if !errors.As(err, &deniedError) || deniedError.Number != 165 {
+		t.Errorf("%#v is no DeniedError for 165", err)
+	}
+}
+
+// A plainly allowed call is one that the kernel's bitmap answers.
+func TestAllowedIsInTheBitmap(t *testing.T) {
+	eachSpec(t, func(t *testing.T, s seccomp.Spec) {
+		f := compile(t, s)
+		for nr, name := range s.Arch.Syscalls() {
+			v := f.Verdict(nr)
+			want := v.Action == seccomp.Allow && !v.DeniedSome()
+			if got, _ := constAllow(f, uint32(nr)); got != want {
+				t.Errorf("%s: in the bitmap: %v, want %v", name, got, want)
+			}
+		}
+	})
+}
+
+// The way to an answer is logarithmic in the number of ranges of equal answers,
+// also where jumps are too long for one instruction.
+func TestDepth(t *testing.T) {
+	eachSpec(t, func(t *testing.T, s seccomp.Spec) {
+		f := compile(t, s)
+		if len(f.Program) > unix.BPF_MAXINSNS {
+			t.Errorf("%d instructions are more than the kernel takes", len(f.Program))
+		}
+		ranges := 4 // x32 and what is above the table
+		for nr := range 1023 {
+			if f.Verdict(nr).String() != f.Verdict(nr+1).String() {
+				ranges++
+			}
+		}
+		const prologue, jumpAndReturn = 3, 2
+		limit := 2*bits.Len(uint(ranges-1)) + prologue + jumpAndReturn
+		for nr, name := range s.Arch.Syscalls() {
+			if _, steps := constAllow(f, uint32(nr)); steps > limit {
+				t.Errorf("%s takes %d instructions; at most %d for %d ranges", name, steps, limit, ranges)
+			}
+		}
+		t.Logf("%d instructions, %d ranges, limit %d", len(f.Program), ranges, limit)
+	})
+}
+
+func BenchmarkCompile(b *testing.B) {
+	for b.Loop() {
+		compile(b, seccomp.Spec{Arch: seccomp.Native(), Notify: []int{number(b, seccomp.Native(), "openat")}})
+	}
+}

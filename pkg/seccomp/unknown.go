@@ -1,0 +1,50 @@
+package seccomp
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+)
+
+// UnknownSyscallError reports a name that is not a syscall of the architecture.
+type UnknownSyscallError struct {
+	Name    string
+	Arch    Arch
+	Other   Arch   // an architecture that has a syscall of this name, or 0
+	Nearest string // the known name that is most like it, or empty
+}
+
+func (e *UnknownSyscallError) Error() string {
+	if e.Other != 0 {
+		return fmt.Sprintf("syscall %q does not exist on %v, only on %v", e.Name, e.Arch, e.Other)
+	}
+	if e.Nearest != "" {
+		return fmt.Sprintf("unknown syscall %q; did you mean %q?", e.Name, e.Nearest)
+	}
+	return fmt.Sprintf("unknown syscall %q", e.Name)
+}
+
+// unknown makes the error for a name that is not in the table; more are names
+// that would have been accepted as well.
+func (a Arch) unknown(name string, more []string) error {
+	err := &UnknownSyscallError{Name: name, Arch: a}
+	for _, other := range Arches() {
+		if _, ok := other.numbers()[name]; ok {
+			err.Other = other
+			return err
+		}
+	}
+	// More than two typing errors away, a guess only confuses.
+	best := 3
+	for _, known := range slices.Concat(a.names(), more) {
+		if known == "" {
+			continue
+		}
+		if d := levenshtein.ComputeDistance(strings.ToLower(name), known); d < best {
+			best, err.Nearest = d, known
+		}
+	}
+	return err
+}

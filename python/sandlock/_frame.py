@@ -1,0 +1,95 @@
+"""The memory that a run's worker threads share with Go. The layout is that of bindings/core/frame.go."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import threading
+
+from ._extension import core
+
+__all__ = ["ChildMemory", "Slot"]
+
+_NOTIFICATION = struct.Struct("=QIIiIQ6Q")
+_ANSWER = struct.Struct("=IIq")
+_ANSWER_OFFSET = 80
+_DATA_OFFSET = 4096
+_DATA_SIZE = 64 << 10
+_SLOT_SIZE = _DATA_OFFSET + _DATA_SIZE
+
+_MAX_ADDRESS = 2**64 - 1
+
+
+class Slot:
+    """One worker's part of the frame."""
+
+    __slots__ = ("_base", "_frame")
+
+    def __init__(self, frame: mmap.mmap, index: int) -> None:
+        self._frame = frame
+        self._base = index * _SLOT_SIZE
+
+    def notification(self) -> tuple[int, ...]:
+        """Return id, pid, flags, syscall, arch, instruction pointer and the six arguments."""
+        return _NOTIFICATION.unpack_from(self._frame, self._base)
+
+    def answer(self, kind: int, operand: int, value: int) -> None:
+        """Write the answer that the next call of Next gives. Without it the answer is Continue."""
+        _ANSWER.pack_into(self._frame, self._base + _ANSWER_OFFSET, kind, operand, value)
+
+    def data(self, length: int) -> bytes:
+        start = self._base + _DATA_OFFSET
+        return self._frame[start : start + length]
+
+    def set_data(self, data: bytes) -> None:
+        start = self._base + _DATA_OFFSET
+        self._frame[start : start + len(data)] = data
+
+
+class ChildMemory:
+    """The memory of the task that waits for a worker's answer. Usable from any thread until the answer is given."""
+
+    __slots__ = ("_index", "_lock", "_run", "_slot")
+
+    def __init__(self, run: int, index: int, slot: Slot) -> None:
+        self._run = run
+        self._index = index
+        self._slot = slot
+        self._lock = threading.Lock()
+
+    def read(self, notification: int, address: int, length: int) -> bytes | None:
+        read = core().core_ReadMemory
+        parts = []
+        while length > 0:
+            if not 0 <= address <= _MAX_ADDRESS:
+                return None
+            chunk = min(length, _DATA_SIZE)
+            with self._lock:
+                count = read(self._run, self._index, notification, address, chunk)
+                if count < chunk:
+                    return None
+                parts.append(self._slot.data(count))
+            address += count
+            length -= count
+        return b"".join(parts)
+
+    def read_string(self, notification: int, address: int, limit: int) -> bytes | None:
+        if not 0 <= address <= _MAX_ADDRESS:
+            return None
+        with self._lock:
+            length = core().core_ReadString(
+                self._run, self._index, notification, address, min(limit, _DATA_SIZE - 1)
+            )
+            return None if length < 0 else self._slot.data(length)
+
+    def write(self, notification: int, address: int, data: bytes) -> bool:
+        write = core().core_WriteMemory
+        for start in range(0, len(data), _DATA_SIZE):
+            chunk = data[start : start + _DATA_SIZE]
+            if not 0 <= address + start <= _MAX_ADDRESS:
+                return False
+            with self._lock:
+                self._slot.set_data(chunk)
+                if not write(self._run, self._index, notification, address + start, len(chunk)):
+                    return False
+        return True

@@ -1,0 +1,56 @@
+"""From Python values to the request that Go decodes: JSON in which each character of a string is one byte."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Union
+
+from .errors import PolicyError
+
+__all__ = ["Command", "StrPath", "command_arguments", "encode", "text"]
+
+StrPath = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+Command = Sequence[StrPath]
+
+
+def text(name: str, value: object) -> str:
+    """Return the bytes of a path or a string, in the form that a request has."""
+    if not isinstance(value, (str, bytes, os.PathLike)):
+        raise PolicyError(f"{name}: {value!r} is no str, bytes or path")
+    try:
+        return os.fsencode(value).decode("latin-1")
+    except UnicodeEncodeError as error:
+        raise PolicyError(f"{name}: {value!r} cannot be encoded for the file system: {error}") from None
+
+
+def texts(name: str, values: object) -> list[str]:
+    if isinstance(values, (str, bytes, os.PathLike)) or not isinstance(values, Iterable):
+        raise PolicyError(f"{name}: {values!r} is no list; for a single entry write [{values!r}]")
+    return [text(f"{name}[{i}]", value) for i, value in enumerate(values)]
+
+
+def mapping(name: str, values: object) -> dict[str, str]:
+    if not isinstance(values, Mapping):
+        raise PolicyError(f"{name}: {values!r} is no mapping of names to values")
+    return {text(f"{name}: name", k): text(f"{name}[{k!r}]", v) for k, v in values.items()}
+
+
+def command_arguments(cmd: object) -> list[str]:
+    """Return argv; a single string is refused, since no shell is there to split it."""
+    if isinstance(cmd, (str, bytes, os.PathLike)):
+        raise PolicyError(f"cmd: {cmd!r} is no list; write [{cmd!r}], or [\"sh\", \"-c\", {cmd!r}] for a shell")
+    arguments = texts("cmd", cmd)
+    if not arguments:
+        raise PolicyError("cmd: the list is empty; give the program and its arguments")
+    return arguments
+
+
+def environment() -> list[str]:
+    """Return the host's environment as it is now: the Go runtime only knows the one of the process's start."""
+    return [(name + b"=" + value).decode("latin-1") for name, value in os.environb.items()]
+
+
+def encode(request: dict[str, Any]) -> str:
+    return json.dumps(request)

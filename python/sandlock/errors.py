@@ -1,0 +1,102 @@
+"""The exceptions of the package.
+
+Every error that sandlock itself raises is a :class:`SandlockError`. Wrong arguments that any function would refuse are
+the built-in ``TypeError`` and ``ValueError``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .result import Result
+
+__all__ = [
+    "BranchConflictError",
+    "BranchError",
+    "ChildError",
+    "ConfinementError",
+    "ForkError",
+    "LandlockUnavailableError",
+    "MemoryProtectError",
+    "NotifError",
+    "PolicyError",
+    "SandboxError",
+    "SandlockError",
+    "SeccompError",
+]
+
+
+class SandlockError(RuntimeError):
+    """Base of all errors of the package."""
+
+
+class PolicyError(SandlockError, ValueError):
+    """The policy, the command or a registration is wrong. Nothing was started."""
+
+
+class MemoryProtectError(SandlockError):
+    """A protection of memory could not be set up."""
+
+
+class SandboxError(SandlockError):
+    """Starting or supervising a sandbox failed."""
+
+
+class ForkError(SandboxError):
+    """A process could not be made, or the host was forked after its first use of sandlock."""
+
+
+class ConfinementError(SandboxError):
+    """The kernel could not confine the command as the policy demands."""
+
+
+class LandlockUnavailableError(ConfinementError):
+    """The kernel has no Landlock, or it is switched off."""
+
+
+class SeccompError(ConfinementError):
+    """The seccomp filter could not be installed."""
+
+
+class NotifError(SeccompError):
+    """A seccomp notification could not be received or answered."""
+
+
+class ChildError(SandboxError):
+    """The command failed, and ``check=True`` asked for an exception.
+
+    ``cmd`` is the command, ``result`` what is left of it.
+    """
+
+    def __init__(self, cmd: list[str], result: Result) -> None:
+        self.cmd = cmd
+        self.result = result
+        super().__init__(f"command {cmd!r} {result._ending()}")
+
+
+class BranchError(SandboxError):
+    """A branch of the file system could not be made or taken over."""
+
+
+class BranchConflictError(BranchError):
+    """Two branches changed the same file."""
+
+
+_KINDS: dict[str, type[SandlockError]] = {
+    "policy": PolicyError,
+    "landlock": LandlockUnavailableError,
+    "confinement": ConfinementError,
+    "fork": ForkError,
+    "sandbox": SandboxError,
+}
+
+
+def from_core(error: RuntimeError) -> SandlockError:
+    """Return the exception for an error of the extension, which knows no types: its text is JSON."""
+    try:
+        fault = json.loads(str(error))
+        return _KINDS[fault["kind"]](fault["message"])
+    except (ValueError, KeyError, TypeError):
+        return SandboxError(str(error))

@@ -1,0 +1,23 @@
+"""What the running kernel offers."""
+
+from __future__ import annotations
+
+from ._extension import core
+from .errors import from_core
+
+__all__ = ["landlock_abi_version", "min_landlock_abi"]
+
+
+def landlock_abi_version() -> int:
+    """Return the kernel's Landlock ABI version, 0 where it has none or has it switched off. See landlock(7)."""
+    try:
+        return int(core().core_LandlockABI())
+    except RuntimeError as error:
+        if "landlock" in type(from_core(error)).__name__.lower():
+            return 0
+        raise from_core(error) from None
+
+
+def min_landlock_abi() -> int:
+    """Return the Landlock ABI version that has every protection: 6, Linux 6.12."""
+    return 6

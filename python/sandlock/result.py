@@ -1,0 +1,77 @@
+"""What is left of a command."""
+
+from __future__ import annotations
+
+import signal as _signal
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .actions import NotifAction
+    from .handler import Handler
+
+__all__ = ["ExitReason", "HandlerFailure", "Result"]
+
+
+class ExitReason(IntEnum):
+    """How a command came to its end."""
+
+    EXITED = 0
+    """It exited; ``exit_code`` has its status."""
+    SIGNALED = 1
+    """It died of a signal; ``signal`` has the number."""
+    KILLED = 2
+    """sandlock killed it, on request or as the answer of a handler."""
+    TIMEOUT = 3
+    """sandlock killed it when its time was over."""
+
+
+@dataclass(frozen=True)
+class HandlerFailure:
+    """An exception that a handler raised, or a return value that was no :class:`NotifAction`."""
+
+    handler: Handler
+    syscall: int
+    pid: int
+    exception: BaseException
+    action: NotifAction
+    """What was answered instead."""
+
+
+@dataclass
+class Result:
+    """What is left of a command. ``success`` means exit code 0."""
+
+    success: bool
+    exit_code: int = 0
+    """The exit status; -1 when the command did not exit by itself, 127 when it could not be executed."""
+    stdout: bytes = field(default=b"", repr=False)
+    stderr: bytes = field(default=b"", repr=False)
+    error: str | None = None
+    """Why the command could not be executed, or None."""
+    reason: ExitReason | None = None
+    signal: int = -1
+    """The signal that ended the command, or -1."""
+    changes: list[Any] = field(default_factory=list)
+    handler_errors: list[HandlerFailure] = field(default_factory=list, repr=False)
+    """What went wrong in handlers, in order."""
+
+    def _ending(self) -> str:
+        """Finish a sentence that begins with the command."""
+        if self.error is not None:
+            return f"was not executed: {self.error}"
+        if self.reason == ExitReason.TIMEOUT:
+            return "was killed when its time was over"
+        if self.reason == ExitReason.KILLED:
+            return "was killed by sandlock"
+        if self.reason == ExitReason.SIGNALED:
+            return f"died of {_signal_name(self.signal)}"
+        return f"exited with status {self.exit_code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return _signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
