@@ -2,6 +2,7 @@ package landlock
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,10 +12,10 @@ import (
 	"sandlock/pkg/policy"
 )
 
-// carved builds a tree for the tests of fs_denied and confines a thread to it.
+// carvedTree makes the files for the tests of fs_denied:
 //
 //	a/file  a/secret  a/sub/file  b/key/file  b/key/deep/file  b/file  c/file
-//	link -> b/key, hard = a/secret, c/hard = a/secret
+//	link -> b/key  hard, c/hard: other names of a/secret
 func carvedTree(t *testing.T) string {
 	root := tree(t, "a/file", "a/secret", "a/sub/file", "b/key/file", "b/key/deep/file", "b/file", "c/file")
 	if err := os.Symlink("b/key", root+"/link"); err != nil {
@@ -123,7 +124,7 @@ func TestDeniedWins(t *testing.T) {
 		return attempts{
 			"a/file": read(root + "/a/file"), "a/secret": read(root + "/a/secret"), "a/sub/file": read(root + "/a/sub/file"),
 			"b/file": read(root + "/b/file"), "b/key/file": read(root + "/b/key/file"), "c/hard": read(root + "/c/hard"),
-			"list a": listed(root + "/a"), "list b": listed(root + "/b"), "list c": listed(root + "/c"),
+			"list a": listed(root + "/a"), "list b": listed(root + "/b"), "list c": listed(root + "/c"), "list all": listed(root),
 		}
 	}
 	reachable := func(names ...string) map[string]string {
@@ -145,9 +146,10 @@ func TestDeniedWins(t *testing.T) {
 		"over another of its names":  {[]string{"/c/hard", "/a"}, nil, []string{"/a/secret"}, reachable("a/file", "a/sub/file", "list a")},
 		"over a link to it":          {[]string{"/link", "/c"}, nil, []string{"/b/key"}, reachable("c/hard", "list c")},
 		"over a root":                {[]string{"/"}, []string{"/"}, []string{"/"}, reachable()},
-		"several under several":      {[]string{"/", "/c"}, []string{"/b", "/a/sub"}, []string{"/a/secret", "/b/key"}, reachable("a/file", "a/sub/file", "b/file", "c/hard", "list a", "list c")},
+		"several under several":      {[]string{"/", "/c"}, []string{"/b", "/a/sub"}, []string{"/b/key", "/a/secret"}, reachable("a/file", "a/sub/file", "b/file", "c/hard", "list a", "list c")},
 		"one beneath another":        {[]string{"/"}, nil, []string{"/b/key/file", "/b/key", "/b"}, reachable("a/file", "a/secret", "a/sub/file", "c/hard", "list a", "list c")},
 		"outside of every grant":     {[]string{"/a", "/c"}, nil, []string{"/b/key"}, reachable("a/file", "a/secret", "a/sub/file", "c/hard", "list a", "list c")},
+		"files only":                 {[]string{"/"}, nil, []string{"/b/file", "/a/secret"}, reachable("a/file", "a/sub/file", "b/key/file", "c/hard", "list a", "list b", "list c", "list all")},
 		"twice, over the same grant": {[]string{"/a", "/a"}, nil, []string{"/a/secret", "/a/secret"}, reachable("a/file", "a/sub/file", "list a")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,6 +175,32 @@ func TestDeniedBeneathTheRootFolder(t *testing.T) {
 	})
 	expect(t, map[string]string{"denied": "EACCES", "beside": "ok", "proc": "EACCES", "program": "ok",
 		"list root": "EACCES", "list temporary": "EACCES"}, got)
+}
+
+// A link beside the way to what is denied must not spread the rights to what it leads to.
+func TestLinksInACarvedFolderAreNotFollowed(t *testing.T) {
+	outside := tree(t, "file")
+	root := carvedTree(t)
+	if err := os.Symlink(outside, root+"/a/outside"); err != nil {
+		t.Fatal(err)
+	}
+	p := &policy.Policy{FSWritable: []string{root}, FSDenied: []string{root + "/a/secret"}, AllowDegraded: all()}
+	expect(t, map[string]string{"read": "EACCES", "list": "EACCES"},
+		confined(t, p, newest(t), attempts{"read": read(root + "/a/outside/file"), "list": listed(outside)}))
+}
+
+// What the kernel calls "NAME (deleted)" must not be taken for another file of that very name.
+func TestDeniedThatWasDeleted(t *testing.T) {
+	root := tree(t, "gone/file", "gone (deleted)")
+	t.Chdir(root + "/gone")
+	if err := os.RemoveAll(root + "/gone"); err != nil {
+		t.Fatal(err)
+	}
+	checkPathError(t, "fs_denied", ".", fmt.Sprintf("cannot be found by its real path %q", root+"/gone (deleted)"), unix.ESTALE, newest(t))
+	if err := os.Remove(root + "/gone (deleted)"); err != nil {
+		t.Fatal(err)
+	}
+	checkPathError(t, "fs_denied", ".", fmt.Sprintf("cannot be found by its real path %q", root+"/gone (deleted)"), unix.ENOENT, newest(t))
 }
 
 func TestEntriesThatAppearLaterAreOutOfReach(t *testing.T) {

@@ -35,7 +35,7 @@ type Policy struct {
 	// MaxOpenFiles (max_open_files) bounds the file descriptors of each process; nil leaves the host's bound.
 	MaxOpenFiles *uint64
 	// NoCoredump (no_coredump) is accepted and changes nothing: core dumps are always off, because the zero value of a
-	// policy has to be the strict one and the reference has no value that asks for them. See Rlimits.
+	// policy has to be the strict one and the Python API has no value that asks for them. See Rlimits.
 	NoCoredump bool
 
 	// AllowDegraded (allow_degraded) lists protections that this kernel may lack; where it has them they are enforced.
