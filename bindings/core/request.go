@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -18,7 +19,7 @@ import (
 type request struct {
 	Policy  map[string]any `json:"policy"`
 	Args    []text         `json:"args"`
-	Environ []text         `json:"environ"`
+	Environ text           `json:"environ"` // "name=value" pairs, each with a NUL at its end
 	// Stdin, Stdout and Stderr are descriptors of the host, or one of the stdio constants.
 	Stdin   int      `json:"stdin"`
 	Stdout  int      `json:"stdout"`
@@ -133,7 +134,7 @@ func (r *request) registrations() []sandbox.Registration {
 func (r *request) command() sandbox.Command {
 	return sandbox.Command{
 		Args:    stringsOf(r.Args),
-		Environ: stringsOf(r.Environ),
+		Environ: strings.FieldsFunc(string(r.Environ), func(c rune) bool { return c == 0 }),
 		Stdin:   stdio(r.Stdin),
 		Stdout:  stdio(r.Stdout),
 		Stderr:  stdio(r.Stderr),
@@ -142,11 +143,11 @@ func (r *request) command() sandbox.Command {
 }
 
 func stringsOf(texts []text) []string {
-	strings := make([]string, len(texts))
+	list := make([]string, len(texts))
 	for i, t := range texts {
-		strings[i] = string(t)
+		list[i] = string(t)
 	}
-	return strings
+	return list
 }
 
 func stdio(number int) sandbox.Stdio {

@@ -165,9 +165,19 @@ static void watch(struct sandlock_launch *launch)
 	}
 }
 
+/* Handlers end with execve anyway, but ignored signals stay ignored, and a host that ignores SIGCHLD would lose the
+   command's exit. The command inherits this. */
+static void reset_signals(void)
+{
+	static const uint64_t default_action[4]; /* struct sigaction of the kernel */
+	for (int signal = 1; signal <= 64; signal++)
+		CALL4(SYS_rt_sigaction, signal, default_action, 0, KERNEL_SIGSET_SIZE);
+}
+
 static int reaper_main(void *argument)
 {
 	struct sandlock_launch *launch = argument;
+	reset_signals();
 	if (walk(launch, &launch->reaper, SANDLOCK_REAPER) == 0) {
 		/* The pidfd of the command opens in the descriptor table that the host still shares. */
 		long pid = rawclone(CLONE_VM | CLONE_FILES | CLONE_PIDFD | CLONE_CHILD_SETTID | SIGCHLD,

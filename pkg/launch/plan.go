@@ -86,13 +86,7 @@ func do(name string, call uintptr, args ...argument) step {
 	return s
 }
 
-// kernelSigaction is the kernel's struct for rt_sigaction(2); its zero value is the default action.
-type kernelSigaction struct{ handler, flags, restorer, mask uint64 }
-
-const (
-	signals        = 64
-	signalSetBytes = 8
-)
+const signalSetBytes = 8
 
 // reaperPlan is what the reaper does before it starts the command; the command inherits all of it but the subreaper
 // role.
@@ -103,15 +97,6 @@ func reaperPlan(s Spec) []step {
 		do("adopt the orphans of the tree", unix.SYS_PRCTL, number(unix.PR_SET_CHILD_SUBREAPER), number(1)),
 		do("give up new privileges", unix.SYS_PRCTL, number(unix.PR_SET_NO_NEW_PRIVS), number(1)),
 		do("name the reaper", unix.SYS_PRCTL, number(unix.PR_SET_NAME), text("sandlock-reaper")),
-	}
-	// Handlers end with execve, but ignored signals would stay ignored, and the reaper's clone must not inherit a host
-	// that lets its children go unseen.
-	defaultAction := value[kernelSigaction]{}
-	for signal := range signals {
-		if signal+1 != int(unix.SIGKILL) && signal+1 != int(unix.SIGSTOP) {
-			plan = append(plan, do("reset signal actions", unix.SYS_RT_SIGACTION, number(signal+1), defaultAction,
-				number(0), number(signalSetBytes)))
-		}
 	}
 	if s.ReaperRuleset >= 0 {
 		plan = append(plan, do("contain the reaper's signals", unix.SYS_LANDLOCK_RESTRICT_SELF,

@@ -32,8 +32,14 @@ type Status struct {
 	Failure error
 }
 
-// Done is a descriptor that poll(2) finds readable once nothing of the tree is left. It stays the Process's.
-func (p *Process) Done() int { return p.reaper }
+// Ended is a descriptor that poll(2) finds readable once the command is gone, after which Wait takes no longer than the
+// rest of its tree takes to die. It stays the Process's.
+func (p *Process) Ended() int {
+	if p.pidfd < 0 { // no command was made
+		return p.reaper
+	}
+	return p.pidfd
+}
 
 // Signal sends a signal to the command; the error is unix.ESRCH when it is gone. A command that dies takes its whole
 // tree with it.

@@ -117,11 +117,13 @@ func (p *preparation) confine(rules *policy.Policy) error {
 	return nil
 }
 
+var filters seccomp.Cache
+
 func (p *preparation) filter(rules *policy.Policy) error {
 	var nonce [8]byte
 	rand.Read(nonce[:]) // never fails: see crypto/rand
 	p.spec.Nonce = binary.NativeEndian.Uint64(nonce[:])
-	filter, err := seccomp.Compile(seccomp.Spec{
+	filter, err := filters.Compile(seccomp.Spec{
 		Arch:        seccomp.Native(),
 		Notify:      slices.Sorted(maps.Keys(p.chains)),
 		ExtraDeny:   rules.ExtraDenySyscalls,

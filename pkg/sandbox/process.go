@@ -86,13 +86,13 @@ func (p *Process) Wait() (*Result, error) {
 
 // Serve is Wait for callers with signal handlers to run: it returns false when a signal has interrupted it, and true
 // when Wait would return at once.
-func (p *Process) Serve() (ended bool) {
+func (p *Process) Serve() (over bool) {
 	if p.launched == nil {
 		return true
 	}
-	done := p.launched.Done()
+	ended := p.launched.Ended()
 	for {
-		watched := []unix.PollFd{{Fd: int32(done), Events: unix.POLLIN},
+		watched := []unix.PollFd{{Fd: int32(ended), Events: unix.POLLIN},
 			{Fd: int32(p.stdout.fd), Events: unix.POLLIN},
 			{Fd: int32(p.stderr.fd), Events: unix.POLLIN},
 			{Fd: int32(p.stdin.fd), Events: unix.POLLOUT}} // poll(2) ignores negative descriptors
@@ -101,28 +101,27 @@ func (p *Process) Serve() (ended bool) {
 			return false
 		}
 		if err != nil {
-			p.err = errors.Join(fmt.Errorf("wait for the command: %w", err), p.Kill())
+			p.note(errors.Join(fmt.Errorf("wait for the command: %w", err), p.Kill()))
 			p.finish()
 			return true
 		}
-		var problem error
-		if watched[3].Revents != 0 {
-			problem = p.stdin.write()
-		}
-		// The end is looked at before the output: what was written until then is in the pipes.
-		if watched[1].Revents != 0 || watched[0].Revents != 0 {
-			problem = errors.Join(problem, p.stdout.read())
-		}
-		if watched[2].Revents != 0 || watched[0].Revents != 0 {
-			problem = errors.Join(problem, p.stderr.read())
-		}
-		p.err = errors.Join(p.err, problem)
 		if watched[0].Revents != 0 {
 			p.finish()
 			return true
 		}
+		if watched[1].Revents != 0 {
+			p.note(p.stdout.read())
+		}
+		if watched[2].Revents != 0 {
+			p.note(p.stderr.read())
+		}
+		if watched[3].Revents != 0 {
+			p.note(p.stdin.write())
+		}
 	}
 }
+
+func (p *Process) note(err error) { p.err = errors.Join(p.err, err) }
 
 // patience is the time to the deadline in milliseconds, -1 for ever. At the deadline it kills, once.
 func (p *Process) patience() int {
@@ -134,26 +133,27 @@ func (p *Process) patience() int {
 		return int(min(left, time.Hour)/time.Millisecond) + 1
 	}
 	p.timedOut = true
-	p.err = errors.Join(p.err, p.Kill())
+	p.note(p.Kill())
 	return -1
 }
 
-// finish frees everything of a tree that is gone.
+// finish waits for the tree's end and frees everything.
 func (p *Process) finish() {
 	p.mu.Lock()
 	status, err := p.launched.Wait()
 	p.launched = nil
 	p.mu.Unlock()
-	p.err = errors.Join(p.err, err)
+	p.note(err)
 	if p.supervisor != nil {
-		p.err = errors.Join(p.err, p.supervisor.Close())
+		p.note(p.supervisor.Close())
 		if p.served != nil {
 			<-p.served
 		}
 	}
-	p.err = errors.Join(p.err, p.closePipes())
+	// Nobody writes any more: what is in the pipes is all.
+	p.note(errors.Join(p.stdout.read(), p.stderr.read(), p.closePipes()))
 	p.result, err = p.asResult(status)
-	p.err = errors.Join(p.err, err)
+	p.note(err)
 }
 
 func (p *Process) closePipes() error {

@@ -47,9 +47,10 @@ def command_arguments(cmd: object) -> list[str]:
     return arguments
 
 
-def environment() -> list[str]:
+def environment() -> str:
     """Return the host's environment as it is now: the Go runtime only knows the one of the process's start."""
-    return [(name + b"=" + value).decode("latin-1") for name, value in os.environb.items()]
+    pairs = [name + b"=" + value + b"\0" for name, value in os.environb.items()]
+    return b"".join(pairs).decode("latin-1")
 
 
 def encode(request: dict[str, Any]) -> str:
