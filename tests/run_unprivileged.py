@@ -99,9 +99,7 @@ def _pythons() -> Iterator[str]:
 def _build_go_tests(folder: Path) -> dict[str, Path]:
     """Compile the Go tests and return the program of each package that has some."""
     has_tests = "{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}"
-    listed = subprocess.check_output(
-        ["go", "list", "-f", has_tests, "./pkg/..."], cwd=ROOT, text=True
-    )
+    listed = subprocess.check_output(["go", "list", "-f", has_tests, "./pkg/..."], cwd=ROOT, text=True)
     packages = [str(Path(line).relative_to(ROOT)) for line in listed.splitlines()]
     folder.mkdir()
     build = ["go", "test", "-race", "-c", "-o", f"{folder}/"]
@@ -110,9 +108,7 @@ def _build_go_tests(folder: Path) -> dict[str, Path]:
 
 
 def _run_as_nobody(command: list[str], cwd: Path, env: dict[str, str]) -> int:
-    return subprocess.run(
-        command, cwd=cwd, env=env, check=False, user=NOBODY, group=NOBODY, extra_groups=[]
-    ).returncode
+    return subprocess.run(command, cwd=cwd, env=env, check=False, user=NOBODY, group=NOBODY, extra_groups=[]).returncode
 
 
 if __name__ == "__main__":

@@ -66,9 +66,7 @@ def _cgo_environment() -> dict[str, str]:
     """Return the environment that compiles C with the headers of the running Python."""
     include = Path(sysconfig.get_path("include"))
     if not (include / "Python.h").exists():
-        raise BuildError(
-            f"Python.h is missing in {include}: install the headers of {sys.executable}"
-        )
+        raise BuildError(f"Python.h is missing in {include}: install the headers of {sys.executable}")
     flags = os.environ.get("CGO_CFLAGS", "-O2 -g")
     return {**os.environ, "CGO_ENABLED": "1", "CGO_CFLAGS": f'{flags} "-I{include}"'}
 

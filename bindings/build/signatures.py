@@ -16,13 +16,8 @@ def check(go_sources: str, pybindgen_script: str) -> None:
         if name not in declared:
             raise UnsupportedSignatureError(f"{name}: gopy skipped it; use flat types only")
         if "'goRun'" in declared[name]:
+            raise UnsupportedSignatureError(f"{name}: without a result gopy adds a parameter goRun; return an int")
+        if re.search(rf"add_checked_function\(mod, 'core_{name}', retval\('char\*'\)", pybindgen_script):
             raise UnsupportedSignatureError(
-                f"{name}: without a result gopy adds a parameter goRun; return an int"
-            )
-        if re.search(
-            rf"add_checked_function\(mod, 'core_{name}', retval\('char\*'\)", pybindgen_script
-        ):
-            raise UnsupportedSignatureError(
-                f"{name}: gopy leaks the result of a function that returns only an error; "
-                "return (int, error)"
+                f"{name}: gopy leaks the result of a function that returns only an error; return (int, error)"
             )

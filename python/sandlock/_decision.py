@@ -80,9 +80,7 @@ def resolve_registrations(handlers: HandlerSpec, default: OnException) -> Chains
 
 def _check_handler(where: str, handler: object) -> None:
     if isinstance(handler, type):
-        raise TypeError(
-            f"{where}: {handler.__name__} is a class; register an instance, {handler.__name__}()"
-        )
+        raise TypeError(f"{where}: {handler.__name__} is a class; register an instance, {handler.__name__}()")
     if not isinstance(handler, Handler):
         raise TypeError(f"{where}: {handler!r} is no Handler; subclass sandlock.Handler")
     if inspect.iscoroutinefunction(handler.handle):
@@ -135,14 +133,10 @@ def decide(chain: tuple[_Link, ...], ctx: HandlerCtx, failures: Failures) -> Not
         try:
             action = handler.handle(ctx)
             if not isinstance(action, NotifAction):
-                raise TypeError(
-                    f"{type(handler).__name__}.handle returned {action!r}, which is no NotifAction"
-                )
+                raise TypeError(f"{type(handler).__name__}.handle returned {action!r}, which is no NotifAction")
         except BaseException as exception:  # the caller of run gets it, see Failures
             action = action_for(exception, rules)
-            failures.append(
-                HandlerFailure(handler, ctx.syscall_nr, ctx.pid, exception, action)
-            )
+            failures.append(HandlerFailure(handler, ctx.syscall_nr, ctx.pid, exception, action))
             _log.error(
                 "%s failed on system call %d of process %d; answered with %r",
                 type(handler).__name__,

@@ -17,7 +17,7 @@ __all__ = ["core"]
 _loaded_in = 0
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _load() -> ModuleType:
     global _loaded_in
     from . import _core

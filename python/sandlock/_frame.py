@@ -77,9 +77,7 @@ class ChildMemory:
         if not 0 <= address <= _MAX_ADDRESS:
             return None
         with self._lock:
-            length = core().core_ReadString(
-                self._run, self._index, notification, address, min(limit, _DATA_SIZE - 1)
-            )
+            length = core().core_ReadString(self._run, self._index, notification, address, min(limit, _DATA_SIZE - 1))
             return None if length < 0 else self._slot.data(length)
 
     def write(self, notification: int, address: int, data: bytes) -> bool:

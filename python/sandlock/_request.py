@@ -40,7 +40,7 @@ def mapping(name: str, values: object) -> dict[str, str]:
 def command_arguments(cmd: object) -> list[str]:
     """Return argv; a single string is refused, since no shell is there to split it."""
     if isinstance(cmd, (str, bytes, os.PathLike)):
-        raise PolicyError(f"cmd: {cmd!r} is no list; write [{cmd!r}], or [\"sh\", \"-c\", {cmd!r}] for a shell")
+        raise PolicyError(f'cmd: {cmd!r} is no list; write [{cmd!r}], or ["sh", "-c", {cmd!r}] for a shell')
     arguments = texts("cmd", cmd)
     if not arguments:
         raise PolicyError("cmd: the list is empty; give the program and its arguments")

@@ -71,7 +71,10 @@ class Run:
         frame = mmap.mmap(fd, 0)
         for index in range(WORKERS):
             thread = threading.Thread(
-                target=self._work, args=(index, Slot(frame, index)), name=f"sandlock-{index}", daemon=True
+                target=self._work,
+                args=(index, Slot(frame, index)),
+                name=f"sandlock-{index}",
+                daemon=True,
             )
             self._threads.append(thread)
             thread.start()

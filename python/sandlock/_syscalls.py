@@ -10,15 +10,49 @@ from .errors import from_core
 
 __all__ = ["number_of", "path_argument"]
 
-_PATH_FIRST = (
-    "open creat unlink mkdir rmdir stat lstat access readlink chmod chown lchown truncate statfs chdir execve "
-    "setxattr lsetxattr getxattr lgetxattr listxattr llistxattr removexattr lremovexattr"
-).split()
-_PATH_SECOND = (
-    "openat openat2 unlinkat mkdirat mknodat newfstatat statx faccessat faccessat2 readlinkat fchmodat fchownat "
-    "utimensat execveat"
-).split()
-_TWO_PATHS = "rename renameat renameat2 link linkat symlink symlinkat".split()
+_PATH_FIRST = [
+    "open",
+    "creat",
+    "unlink",
+    "mkdir",
+    "rmdir",
+    "stat",
+    "lstat",
+    "access",
+    "readlink",
+    "chmod",
+    "chown",
+    "lchown",
+    "truncate",
+    "statfs",
+    "chdir",
+    "execve",
+    "setxattr",
+    "lsetxattr",
+    "getxattr",
+    "lgetxattr",
+    "listxattr",
+    "llistxattr",
+    "removexattr",
+    "lremovexattr",
+]
+_PATH_SECOND = [
+    "openat",
+    "openat2",
+    "unlinkat",
+    "mkdirat",
+    "mknodat",
+    "newfstatat",
+    "statx",
+    "faccessat",
+    "faccessat2",
+    "readlinkat",
+    "fchmodat",
+    "fchownat",
+    "utimensat",
+    "execveat",
+]
+_TWO_PATHS = ["rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"]
 
 
 def number_of(syscall: str | int) -> int:
@@ -29,9 +63,7 @@ def number_of(syscall: str | int) -> int:
         TypeError: neither a name nor a number.
     """
     if isinstance(syscall, bool) or not isinstance(syscall, (str, int)):
-        raise TypeError(
-            f"syscall must be a name or a number, not {type(syscall).__name__}: {syscall!r}"
-        )
+        raise TypeError(f"syscall must be a name or a number, not {type(syscall).__name__}: {syscall!r}")
     if isinstance(syscall, int):
         if syscall < 0:
             raise ValueError(f"syscall number {syscall} is negative; numbers start at 0")
@@ -43,7 +75,7 @@ def number_of(syscall: str | int) -> int:
     return number
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _path_arguments() -> dict[int, int | None]:
     """Return the index of the path by system call; None where there are two."""
     numbers: dict[str, int] = json.loads(core().core_Syscalls())

@@ -12,9 +12,7 @@ from .actions import ExceptionPolicy, NotifAction
 
 __all__ = ["ExceptionPolicy", "Handler", "HandlerCtx", "NotifAction", "OnException"]
 
-OnException = Union[
-    NotifAction, ExceptionPolicy, Mapping[type, Union[NotifAction, ExceptionPolicy]]
-]
+OnException = Union[NotifAction, ExceptionPolicy, Mapping[type, Union[NotifAction, ExceptionPolicy]]]
 """What answers a call when its handler raised: an answer, a policy, or either by the type of the exception."""
 
 
