@@ -19,8 +19,8 @@ test: lint ## run every check and test, as the current user and as an unprivileg
 	$(BIN)/pytest
 	$(BIN)/python tests/run_unprivileged.py
 
-bench: build ## print the measured costs
-	$(BIN)/python tests/bench
+bench: build ## print the measured costs; ARGS="--json FILE" writes them to a file
+	$(BIN)/python -m tests.bench $(ARGS)
 
 fmt: .venv/tools ## format the sources
 	gofmt -w bindings pkg

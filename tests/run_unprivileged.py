@@ -58,7 +58,8 @@ def _copy_checkout(target: Path) -> None:
         if (ROOT / name).exists():
             skip = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, target / name, symlinks=True, ignore=skip)
-    shutil.copy(ROOT / "pyproject.toml", target)
+    for name in ("README.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, target)
 
 
 def _build_wheel(folder: Path) -> Path:

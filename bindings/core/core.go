@@ -36,12 +36,16 @@ func Start(text string) (handle int64, err error) {
 			return 0, encode(err)
 		}
 	}
-	started.process, started.result, err = (&sandbox.Sandbox{Policy: *r.policy, Handlers: r.registrations()}).Start(r.command())
+	registrations, err := r.registrations()
+	if err == nil {
+		s := sandbox.Sandbox{Policy: *r.policy, Handlers: registrations}
+		started.process, started.result, err = s.Start(r.command())
+	}
 	if err != nil {
 		return 0, encode(errors.Join(err, started.frame.close()))
 	}
 	if r.Timeout != nil && started.process != nil {
-		started.process.SetDeadline(time.Now().Add(time.Duration(*r.Timeout * float64(time.Second))))
+		started.process.SetDeadline(time.Now().Add(seconds(r.Timeout)))
 	}
 	if started.process != nil && r.pulls() {
 		for i := range r.Workers {
@@ -83,6 +87,15 @@ func Kill(handle int64) (running bool, err error) {
 	defer recovered(&err)
 	if r := lookUp(handle); r.process != nil {
 		return true, encode(r.process.Kill())
+	}
+	return false, nil
+}
+
+// Wake makes Serve return false, as if a signal had come.
+func Wake(handle int64) (running bool, err error) {
+	defer recovered(&err)
+	if r := lookUp(handle); r.process != nil {
+		return true, encode(r.process.Wake())
 	}
 	return false, nil
 }

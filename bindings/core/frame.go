@@ -19,7 +19,8 @@ const (
 	offsetArch        = 20
 	offsetInstruction = 24
 	offsetArgs        = 32
-	offsetAnswer      = 80 // kind, operand (32 bits each), value (64 bits)
+	offsetLast        = 80 // 1: no other worker waits
+	offsetAnswer      = 88 // kind, operand (32 bits each), value (64 bits): see answer
 	offsetData        = 4096
 
 	dataSize = 64 << 10

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"time"
 
 	"sandlock/pkg/policy"
 	"sandlock/pkg/sandbox"
-	"sandlock/pkg/supervise"
 )
 
 // A request says what to start. It travels as JSON in which every string stands for bytes: each character, U+0000 to
@@ -33,10 +31,11 @@ type request struct {
 	policy *policy.Policy
 }
 
-// A chain is a system call that Python handles, and the answer where Python cannot.
+// A chain is a system call that Python handles, and the constant action where Python cannot.
 type chain struct {
-	Syscall  text `json:"syscall"`
-	Fallback int  `json:"fallback"` // an errno, or 0 to kill
+	Syscall  text     `json:"syscall"`
+	Fallback answer   `json:"fallback"`
+	Timeout  *float64 `json:"timeout"` // seconds
 }
 
 // The stdio constants.
@@ -119,16 +118,24 @@ func parse(encoded string) (*request, error) {
 
 func (r *request) pulls() bool { return len(r.Chains) > 0 }
 
-func (r *request) registrations() []sandbox.Registration {
+func (r *request) registrations() ([]sandbox.Registration, error) {
 	registrations := make([]sandbox.Registration, len(r.Chains))
 	for i, c := range r.Chains {
-		fallback := supervise.Kill(unix.SIGKILL, 0)
-		if c.Fallback != 0 {
-			fallback = supervise.Fail(unix.Errno(c.Fallback))
+		fallback, err := c.Fallback.action()
+		if err != nil {
+			return nil, err
 		}
-		registrations[i] = sandbox.Registration{Syscall: string(c.Syscall), Fallback: fallback}
+		registrations[i] = sandbox.Registration{Syscall: string(c.Syscall), Fallback: fallback, Timeout: seconds(c.Timeout)}
 	}
-	return registrations
+	return registrations, nil
+}
+
+// seconds is a duration of Python's; none is 0.
+func seconds(s *float64) time.Duration {
+	if s == nil {
+		return 0
+	}
+	return time.Duration(*s * float64(time.Second))
 }
 
 func (r *request) command() sandbox.Command {

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"encoding/json"
+
 	"golang.org/x/sys/unix"
 
 	"sandlock/pkg/notify"
@@ -32,6 +34,76 @@ func Next(handle int64, index int) (more bool, err error) {
 	return true, nil
 }
 
+// Settle answers the notification in the worker's slot now. It gives the number of a descriptor that the child got, or
+// one of the constants of told.
+func Settle(handle int64, index int) (fd int, err error) {
+	defer recovered(&err)
+	r := lookUp(handle)
+	w := r.workers[index]
+	w.Answer(w.action())
+	return told(r.process.Supervisor().Settle(w.Worker))
+}
+
+// Detach frees the worker for the next notification; Complete answers this one.
+func Detach(handle int64, index int) (done bool, err error) {
+	defer recovered(&err)
+	lookUp(handle).workers[index].Detach()
+	return true, nil
+}
+
+// Complete answers a notification by its ID, whoever it is with. The result is as for Settle.
+func Complete(handle int64, id uint64, kind, operand int, value int64) (fd int, err error) {
+	defer recovered(&err)
+	r := lookUp(handle)
+	if r.process == nil {
+		return answeredAlready, nil
+	}
+	action, err := answer{uint32(kind), uint32(operand), value}.action()
+	if err != nil {
+		return noDescriptor, encode(err)
+	}
+	return told(r.process.Supervisor().Complete(id, action))
+}
+
+// Limit starts the time limit of a pending notification anew; 0 seconds is for ever.
+func Limit(handle int64, id uint64, limit float64) (done bool, err error) {
+	defer recovered(&err)
+	return lookUp(handle).process.Supervisor().Limit(id, seconds(&limit)), nil
+}
+
+// Held gives the IDs of the notifications that wait for an answer from Python, as JSON.
+func Held(handle int64) (text string, err error) {
+	defer recovered(&err)
+	ids := []uint64{}
+	if r := lookUp(handle); r.process != nil && r.process.Supervisor() != nil {
+		ids = append(ids, r.process.Supervisor().Held()...)
+	}
+	encoded, err := json.Marshal(ids)
+	return string(encoded), encode(err)
+}
+
+// Expired gives what took longer than its chain's timeout, as JSON: pairs of system call and task.
+func Expired(handle int64) (text string, err error) {
+	defer recovered(&err)
+	pairs := [][2]int{}
+	if r := lookUp(handle); r.process != nil && r.process.Supervisor() != nil {
+		for _, e := range r.process.Supervisor().Expired() {
+			pairs = append(pairs, [2]int{e.Syscall, e.Task})
+		}
+	}
+	encoded, err := json.Marshal(pairs)
+	return string(encoded), encode(err)
+}
+
+// Abandon answers with the constant actions in Python's place from now on, and sends the workers home.
+func Abandon(handle int64) (done bool, err error) {
+	defer recovered(&err)
+	if r := lookUp(handle); r.process != nil && r.process.Supervisor() != nil {
+		return true, encode(r.process.Supervisor().Abandon())
+	}
+	return false, nil
+}
+
 // present writes a notification into the slot, with Continue as its answer.
 func (w *worker) present(n *notify.Notification) {
 	native.PutUint64(w.slot[offsetID:], n.ID())
@@ -43,73 +115,23 @@ func (w *worker) present(n *notify.Notification) {
 	for i, arg := range n.Args() {
 		native.PutUint64(w.slot[offsetArgs+8*i:], arg)
 	}
+	last := uint32(0)
+	if w.Last() {
+		last = 1
+	}
+	native.PutUint32(w.slot[offsetLast:], last)
 	clear(w.slot[offsetAnswer : offsetAnswer+16])
 }
 
-// The kinds of answers, and what operand and value are.
-const (
-	answerContinue = iota
-	answerErrno    // operand: the errno
-	answerReturn   // value: the result
-	answerKill     // operand: the signal; value: the process group
-)
-
 // action is the answer that Python has written. What makes no sense is refused rather than let through.
 func (w *worker) action() supervise.Action {
-	operand := native.Uint32(w.slot[offsetAnswer+4:])
-	value := int64(native.Uint64(w.slot[offsetAnswer+8:]))
-	switch native.Uint32(w.slot[offsetAnswer:]) {
-	case answerContinue:
-		return supervise.Continue()
-	case answerErrno:
-		return supervise.Fail(unix.Errno(operand))
-	case answerReturn:
-		return supervise.Return(value)
-	case answerKill:
-		return supervise.Kill(unix.Signal(operand), int(value))
+	action, err := answer{
+		kind:    native.Uint32(w.slot[offsetAnswer:]),
+		operand: native.Uint32(w.slot[offsetAnswer+4:]),
+		value:   int64(native.Uint64(w.slot[offsetAnswer+8:])),
+	}.action()
+	if err != nil {
+		return supervise.Kill(unix.SIGKILL, 0)
 	}
-	return supervise.Kill(unix.SIGKILL, 0)
-}
-
-// ReadMemory reads the memory of the task behind a pending notification into the worker's data. It gives the number of
-// bytes, which ends at the first page that cannot be read, or -1.
-func ReadMemory(handle int64, index int, id, address uint64, length int) (count int, err error) {
-	defer recovered(&err)
-	w, n, ok := pending(handle, index, id)
-	if !ok || length < 0 || length > dataSize {
-		return -1, nil
-	}
-	if count, err := n.Read(w.slot[offsetData:offsetData+length], address); err == nil {
-		return count, nil
-	}
-	return -1, nil
-}
-
-// ReadString reads up to a NUL, which it leaves out, and at most limit bytes; -1 where that fails.
-func ReadString(handle int64, index int, id, address uint64, limit int) (length int, err error) {
-	defer recovered(&err)
-	w, n, ok := pending(handle, index, id)
-	if !ok || limit < 0 || limit >= dataSize {
-		return -1, nil
-	}
-	if length, err := n.ReadString(w.slot[offsetData:], address, limit); err == nil {
-		return length, nil
-	}
-	return -1, nil
-}
-
-// WriteMemory writes the first bytes of the worker's data to the memory of the task behind a pending notification.
-func WriteMemory(handle int64, index int, id, address uint64, length int) (done bool, err error) {
-	defer recovered(&err)
-	w, n, ok := pending(handle, index, id)
-	if !ok || length < 0 || length > dataSize {
-		return false, nil
-	}
-	return n.Write(w.slot[offsetData:offsetData+length], address) == nil, nil
-}
-
-func pending(handle int64, index int, id uint64) (*worker, notify.Notification, bool) {
-	w := lookUp(handle).workers[index]
-	n, ok := w.Pending(id)
-	return w, n, ok
+	return action
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -12,13 +13,18 @@ import (
 // ErrEnded is what Receive returns when no filtered task is left, or when the listener was shut down.
 var ErrEnded = errors.New("no more notifications")
 
+// ErrInterrupted is what Receive returns after Interrupt.
+var ErrInterrupted = errors.New("interrupted")
+
 // A Listener is the receiving end of a filter. Receive has one caller at a time; everything else may be called from
 // anywhere, also after Close.
 type Listener struct {
 	mu     sync.RWMutex // Close waits for calls under way: the number may be another file's afterwards
 	fd     int
-	wakeup int // an eventfd: readable once the listener was shut down
+	wakeup int // an eventfd: readable after Interrupt, and for good after Shutdown
 	closed bool
+
+	ending atomic.Bool
 }
 
 // NewListener takes over the descriptor of a seccomp listener.
@@ -52,7 +58,15 @@ func (l *Listener) Receive(n *Notification) error {
 			}
 			return fmt.Errorf("wait for a notification: %w", err)
 		}
-		if ready[1].Revents != 0 || ready[0].Revents&unix.POLLIN == 0 {
+		if ready[1].Revents != 0 {
+			if l.ending.Load() {
+				return ErrEnded
+			}
+			var count [8]byte
+			unix.Read(l.wakeup, count[:]) // fails only when another receiver has taken it
+			return ErrInterrupted
+		}
+		if ready[0].Revents&unix.POLLIN == 0 {
 			return ErrEnded
 		}
 		n.raw = rawNotification{} // the kernel refuses anything but zeros
@@ -69,14 +83,20 @@ func (l *Listener) Receive(n *Notification) error {
 
 // Shutdown makes Receive return ErrEnded, now and from now on. Tasks that wait for an answer go on waiting.
 func (l *Listener) Shutdown() error {
+	l.ending.Store(true)
+	return l.Interrupt()
+}
+
+// Interrupt makes Receive return ErrInterrupted, once: now or when it is called next.
+func (l *Listener) Interrupt() error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if l.closed {
 		return nil
 	}
 	one := [8]byte{1}
-	if _, err := unix.Write(l.wakeup, one[:]); err != nil {
-		return fmt.Errorf("shut the listener down: %w", err)
+	if _, err := unix.Write(l.wakeup, one[:]); err != nil && !errors.Is(err, unix.EAGAIN) {
+		return fmt.Errorf("wake the listener: %w", err)
 	}
 	return nil
 }

@@ -63,8 +63,8 @@ func pages(address uint64, length int) []unix.RemoteIovec {
 // ReadString reads up to a NUL, which it leaves out; a string of more than limit bytes is ErrTooLong.
 func (n *Notification) ReadString(buffer []byte, address uint64, limit int) (int, error) {
 	length := 0
-	for length <= limit && length < len(buffer) {
-		end := min(len(buffer), limit+1, length+toPageEnd(address+uint64(length)))
+	for limit = min(limit, len(buffer)-1); length <= limit; {
+		end := min(limit+1, length+toPageEnd(address+uint64(length)))
 		count, err := n.Read(buffer[length:end], address+uint64(length))
 		if err != nil {
 			return 0, err

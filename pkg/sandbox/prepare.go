@@ -83,8 +83,7 @@ func chainsOf(registrations []Registration) (map[int]supervise.Chain, error) {
 		if r.Handler != nil {
 			chain.Handlers = append(chain.Handlers, r.Handler)
 		} else {
-			chain.Pulled = true
-			chain.Fallback = r.Fallback
+			chain.Pulled, chain.Fallback, chain.Timeout = true, r.Fallback, r.Timeout
 		}
 		chains[nr] = chain
 	}
@@ -186,5 +185,9 @@ func (p *preparation) connect(command Command) error {
 		p.spec.Stdio[i] = fd
 	}
 	p.process.stdin.rest = command.Input
+	var err error
+	if p.process.wakeup, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return fmt.Errorf("make the process's eventfd: %w", err)
+	}
 	return nil
 }

@@ -23,6 +23,7 @@ type Process struct {
 	deadline       time.Time
 	timedOut       bool
 	killed         atomic.Bool
+	wakeup         int // an eventfd: readable after Wake
 
 	supervisor *supervise.Supervisor
 	served     chan struct{} // closed when the supervisor's own thread is done; nil without one
@@ -34,7 +35,7 @@ type Process struct {
 }
 
 func newProcess() *Process {
-	return &Process{stdin: feed{fd: -1}, stdout: capture{fd: -1}, stderr: capture{fd: -1}}
+	return &Process{stdin: feed{fd: -1}, stdout: capture{fd: -1}, stderr: capture{fd: -1}, wakeup: -1}
 }
 
 // supervise starts answering. Where notifications are pulled, whoever pulls answers; else a thread of the Process does.
@@ -76,6 +77,20 @@ func (p *Process) Signal(signal unix.Signal) error {
 	return nil
 }
 
+// Wake makes Serve return false, now and from now on, while the command runs.
+func (p *Process) Wake() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.launched == nil {
+		return nil
+	}
+	one := [8]byte{1}
+	if _, err := unix.Write(p.wakeup, one[:]); err != nil {
+		return fmt.Errorf("wake the process's thread: %w", err)
+	}
+	return nil
+}
+
 // Wait feeds and captures the pipes until nothing of the tree is left. The error is sandlock's own; how the command
 // fared is in the Result. A second Wait gives the same.
 func (p *Process) Wait() (*Result, error) {
@@ -95,7 +110,8 @@ func (p *Process) Serve() (over bool) {
 		watched := []unix.PollFd{{Fd: int32(ended), Events: unix.POLLIN},
 			{Fd: int32(p.stdout.fd), Events: unix.POLLIN},
 			{Fd: int32(p.stderr.fd), Events: unix.POLLIN},
-			{Fd: int32(p.stdin.fd), Events: unix.POLLOUT}} // poll(2) ignores negative descriptors
+			{Fd: int32(p.stdin.fd), Events: unix.POLLOUT},
+			{Fd: int32(p.wakeup), Events: unix.POLLIN}} // poll(2) ignores negative descriptors
 		_, err := unix.Poll(watched, p.patience())
 		if errors.Is(err, unix.EINTR) {
 			return false
@@ -108,6 +124,9 @@ func (p *Process) Serve() (over bool) {
 		if watched[0].Revents != 0 {
 			p.finish()
 			return true
+		}
+		if watched[4].Revents != 0 {
+			return false
 		}
 		if watched[1].Revents != 0 {
 			p.note(p.stdout.read())
@@ -157,7 +176,7 @@ func (p *Process) finish() {
 }
 
 func (p *Process) closePipes() error {
-	return errors.Join(p.stdin.close(), p.stdout.close(), p.stderr.close())
+	return errors.Join(p.stdin.close(), p.stdout.close(), p.stderr.close(), closePipe(&p.wakeup))
 }
 
 // Close kills what still runs, waits for its end, and forgets the result.

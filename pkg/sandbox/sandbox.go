@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"sandlock/pkg/launch"
 	"sandlock/pkg/notify"
@@ -22,8 +23,9 @@ type Registration struct {
 	Syscall string // a name, or a number in decimal
 	// Handler decides in Go. Without one, the calls that no handler of the chain answers are pulled: see Process.Next.
 	Handler supervise.Handler
-	// Fallback answers where who pulls does not.
+	// Fallback answers where who pulls does not, and when Timeout is over; see supervise.Chain.
 	Fallback supervise.Action
+	Timeout  time.Duration
 }
 
 // Run runs a command to its end. A context that ends kills it: the result says so, and the error is nil.

@@ -3,36 +3,42 @@ package supervise
 import (
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"sandlock/pkg/notify"
 )
 
-// An Action answers a notification. The zero value is Continue: no decision.
+// An Action answers a notification. The zero value is no decision: like Continue from a handler, and the strictest
+// answer, SIGKILL, as a Fallback.
 type Action struct {
 	kind   kind
 	errno  unix.Errno
 	value  int64
 	signal unix.Signal
-	group  int
+	pid    int
+	fd     int
+	target int
+	flags  uint32
 }
 
 type kind uint8
 
 const (
-	kindContinue kind = iota
+	kindNone kind = iota
+	kindContinue
 	kindFail
 	kindReturn
-	kindKill
+	kindKillGroup
+	kindKillProcess
+	kindPlaceFD
+	kindSendFD
+	kindHold
 )
 
 // Continue leaves the decision to the next handler; when it was the last one, the kernel performs the call. Never
 // decide like this about memory that the task can change: see notify.Notification.Continue.
-func Continue() Action { return Action{} }
+func Continue() Action { return Action{kind: kindContinue} }
 
 // Fail makes the call fail with an errno.
 func Fail(errno unix.Errno) Action { return Action{kind: kindFail, errno: errno} }
@@ -43,67 +49,68 @@ func Return(value int64) Action { return Action{kind: kindReturn, value: value} 
 // Kill sends a signal to a process group of the sandbox; 0 is the group of the task that made the call. Should the
 // task survive it, the call fails with EPERM. A group that is not the sandbox's is not signalled.
 func Kill(signal unix.Signal, group int) Action {
-	return Action{kind: kindKill, signal: signal, group: group}
+	return Action{kind: kindKillGroup, signal: signal, pid: group}
 }
+
+// KillProcess is Kill for one process of the sandbox; 0 is the one that made the call.
+func KillProcess(signal unix.Signal, pid int) Action {
+	return Action{kind: kindKillProcess, signal: signal, pid: pid}
+}
+
+// PlaceFD opens a copy of a descriptor of ours in the task, under the number target, and lets the kernel go on with the
+// call. flags is 0 or O_CLOEXEC. Whoever decides keeps the descriptor, and may close it once the answer is given.
+func PlaceFD(fd, target int, flags uint32) Action {
+	return Action{kind: kindPlaceFD, fd: fd, target: target, flags: flags}
+}
+
+// SendFD makes the call return the number of a copy of a descriptor of ours in the task: see PlaceFD.
+func SendFD(fd int, flags uint32) Action { return Action{kind: kindSendFD, fd: fd, flags: flags} }
+
+// Hold leaves the task waiting until Complete answers, or until it dies.
+func Hold() Action { return Action{kind: kindHold} }
 
 // IsContinue reports whether the action leaves the decision to the next handler.
-func (a Action) IsContinue() bool { return a.kind == kindContinue }
+func (a Action) IsContinue() bool { return a.kind == kindNone || a.kind == kindContinue }
 
 // isKill reports whether the action ends what it is sent to.
-func (a Action) isKill() bool { return a.kind == kindKill && a.signal == unix.SIGKILL }
+func (a Action) isKill() bool {
+	return (a.kind == kindKillGroup || a.kind == kindKillProcess) && a.signal == unix.SIGKILL
+}
 
-// apply answers the notification. Errors of a task that is gone are none.
-func (a Action) apply(n *notify.Notification, root int) error {
+// apply answers the notification, and gives the number of a descriptor that the task got. That the task is gone is
+// notify.ErrGone for actions with a descriptor, and no error otherwise.
+//
+// A descriptor that cannot be given is an errno for the task, never Continue: the call must not run unmediated.
+func (a Action) apply(n *notify.Notification, root int) (fd int, err error) {
 	switch a.kind {
-	case kindContinue:
-		return n.Continue()
+	case kindNone, kindContinue:
+		return -1, n.Continue()
 	case kindFail:
-		return n.Fail(a.errno)
+		return -1, n.Fail(a.errno)
 	case kindReturn:
-		return n.Return(a.value)
-	case kindKill:
-		return errors.Join(a.kill(n, root), n.Fail(unix.EPERM))
-	}
-	return errors.Join(fmt.Errorf("answer with action %d: no such kind", a.kind), n.Fail(unix.EPERM))
-}
-
-func (a Action) kill(n *notify.Notification, root int) error {
-	group := a.group
-	if group == 0 {
-		own, err := unix.Getpgid(n.Task())
-		if err != nil || !n.Valid() {
-			return nil // gone already
+		return -1, n.Return(a.value)
+	case kindKillGroup, kindKillProcess:
+		return -1, errors.Join(a.kill(n, root), n.Fail(unix.EPERM))
+	case kindPlaceFD:
+		if err := n.PlaceFD(a.fd, a.target, a.flags); err != nil {
+			return -1, errors.Join(err, n.Fail(errnoOf(err)))
 		}
-		group = own
-	}
-	if !descends(group, root) {
-		return fmt.Errorf("kill process group %d: it is not the sandbox's", group)
-	}
-	if err := unix.Kill(-group, a.signal); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("kill process group %d: %w", group, err)
-	}
-	return nil
-}
-
-// descends reports whether a process is root or one of its descendants. A group whose leader is gone has no process
-// to ask about, and counts as foreign.
-func descends(pid, root int) bool {
-	for pid > 1 {
-		if pid == root {
-			return true
-		}
-		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		return a.target, n.Continue()
+	case kindSendFD:
+		fd, err := n.SendFD(a.fd, a.flags)
 		if err != nil {
-			return false
+			return -1, errors.Join(err, n.Fail(errnoOf(err)))
 		}
-		// The name, in parentheses, may hold anything; the parent is the second field after it.
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		if len(fields) < 2 {
-			return false
-		}
-		if pid, err = strconv.Atoi(fields[1]); err != nil {
-			return false
-		}
+		return fd, nil
 	}
-	return false
+	return -1, errors.Join(fmt.Errorf("answer with action %d: no such kind", a.kind), n.Fail(unix.EPERM))
+}
+
+// errnoOf is what the task is told: EMFILE when its descriptor table is full, for one.
+func errnoOf(err error) unix.Errno {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return unix.EIO
 }

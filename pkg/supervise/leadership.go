@@ -4,27 +4,33 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sandlock/pkg/notify"
 )
 
-// patience is how long the leader may be away with a decision before another worker takes the listener over. Handing
+// patience is how long the leader may be away with a decision before somebody else takes the listener over. Handing
 // the listener over at once makes two threads alternate, which costs four times as much as one thread that keeps it.
 const patience = 200 * time.Microsecond
 
-// A leadership sees to it that one worker at a time receives.
+// A leadership sees to it that there is always one who receives: a worker, or the reserve when all workers are away
+// with decisions. What the reserve has received waits for the next worker that is free. A call that was received is no
+// longer interrupted by signals (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV), so receiving must not wait for deciding.
 type leadership struct {
-	token chan struct{} // holds one element while there is no leader
-	ended chan struct{} // closed when nobody leads any more
-	end   sync.Once
+	reserve func() // receives until it has handed the listener to a worker; run in a goroutine
+	running sync.WaitGroup
 
-	leader  atomic.Pointer[Worker]
-	workers atomic.Int32
+	leader atomic.Pointer[Worker] // nil while the reserve leads, or nobody
 
-	watchdog struct {
-		sync.Mutex
-		timer *time.Timer
-		armed atomic.Bool
-		trip  uint64 // what the leader's trips counted at the last tick
-	}
+	mu      sync.Mutex
+	idle    []*Worker             // wait for something to do, the longest first; only while the backlog is empty
+	backlog []notify.Notification // received, and no worker was free; the oldest first
+	vacant  bool                  // nobody leads
+	retired bool                  // workers go home, the reserve stays
+	ended   bool                  // everybody goes home
+
+	armed atomic.Bool // the watchdog's timer runs
+	timer *time.Timer
+	trip  uint64 // what the leader's trips counted at the last tick
 }
 
 // The roles of a worker.
@@ -34,77 +40,169 @@ const (
 	away            // leading still, but with a decision outside of Go
 )
 
-func newLeadership() *leadership {
-	l := &leadership{token: make(chan struct{}, 1), ended: make(chan struct{})}
-	l.token <- struct{}{}
-	l.watchdog.timer = time.AfterFunc(time.Hour, l.tick)
-	l.watchdog.timer.Stop()
+// A duty is what a worker does next.
+type duty struct {
+	home         bool                 // nothing: there will be no more
+	notification *notify.Notification // decide about it, instead of receiving one
+}
+
+func newLeadership(reserve func()) *leadership {
+	l := &leadership{reserve: reserve, vacant: true}
+	l.timer = time.AfterFunc(time.Hour, l.tick)
+	l.timer.Stop()
 	return l
 }
 
-// acquire waits until the worker leads; false says that it never will.
-func (l *leadership) acquire(w *Worker) bool {
-	if w.role.CompareAndSwap(away, leading) {
-		return true // nobody has taken over meanwhile
+// await gives a worker its next duty, when there is one.
+func (l *leadership) await(w *Worker) duty {
+	if w.role.CompareAndSwap(away, leading) || w.role.Load() == leading {
+		return duty{} // nobody has taken over meanwhile
 	}
-	if w.role.Load() == leading {
-		return true
+	l.mu.Lock()
+	switch {
+	case l.ended || l.retired:
+		l.mu.Unlock()
+		return duty{home: true}
+	case len(l.backlog) > 0:
+		oldest := l.backlog[0]
+		l.backlog = l.backlog[1:]
+		l.mu.Unlock()
+		return duty{notification: &oldest}
+	case l.vacant:
+		l.vacant = false
+		l.promote(w)
+		l.mu.Unlock()
+		return duty{}
 	}
-	select {
-	case <-l.ended:
-		return false
-	case <-l.token:
-		w.role.Store(leading)
-		l.leader.Store(w)
-		return true
-	}
+	l.idle = append(l.idle, w)
+	l.mu.Unlock()
+	return <-w.duty
 }
 
-// leave marks the leader as away with a decision, under the watchdog's eyes if there is somebody to take over.
+// promote makes a worker the leader; the lock is held.
+func (l *leadership) promote(w *Worker) {
+	w.role.Store(leading)
+	l.leader.Store(w)
+}
+
+// callIdle makes the worker that has waited longest the leader and gives it a duty; the lock is held. False: all are
+// away.
+func (l *leadership) callIdle(d duty) bool {
+	if len(l.idle) == 0 {
+		return false
+	}
+	w := l.idle[0]
+	l.idle = l.idle[1:]
+	w.last = len(l.idle) == 0
+	l.promote(w)
+	w.duty <- d
+	return true
+}
+
+// leave marks a worker as away with a decision, under the watchdog's eyes if it leads.
 func (l *leadership) leave(w *Worker) {
+	if w.role.Load() != leading {
+		return
+	}
 	w.trips.Add(1)
 	w.role.Store(away)
-	if l.workers.Load() > 1 {
-		l.arm()
-	}
+	l.arm()
 }
 
 func (l *leadership) arm() {
-	if l.watchdog.armed.CompareAndSwap(false, true) {
-		l.watchdog.timer.Reset(patience)
+	if l.armed.CompareAndSwap(false, true) {
+		l.timer.Reset(patience)
 	}
 }
 
 // tick takes the listener from a leader that has been away since the last tick. It ticks on while the leader comes and
 // goes, so that a busy leader need not wake it, and stops when the leader stays.
 func (l *leadership) tick() {
-	l.watchdog.Lock()
-	defer l.watchdog.Unlock()
-	select {
-	case <-l.ended:
-		return
-	default:
-	}
-	w := l.leader.Load()
-	trip := w.trips.Load()
-	if trip != l.watchdog.trip {
-		l.watchdog.trip = trip
-		l.watchdog.timer.Reset(patience)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended || l.retired {
 		return
 	}
-	if w.role.CompareAndSwap(away, following) {
-		l.token <- struct{}{}
+	if w := l.leader.Load(); w != nil {
+		if trip := w.trips.Load(); trip != l.trip {
+			l.trip = trip
+			l.timer.Reset(patience)
+			return
+		}
+		if w.role.CompareAndSwap(away, following) && !l.callIdle(duty{}) {
+			l.callReserve()
+		}
 	}
-	l.watchdog.armed.Store(false)
-	if l.leader.Load().role.Load() == away { // it left after the look and before the store
+	l.armed.Store(false)
+	if w := l.leader.Load(); w != nil && w.role.Load() == away { // it left after the look and before the store
 		l.arm()
 	}
 }
 
-// finish sends every worker home.
-func (l *leadership) finish() {
-	l.end.Do(func() { close(l.ended) })
-	l.watchdog.Lock() // a tick under way is over after this, and none comes
-	defer l.watchdog.Unlock()
-	l.watchdog.timer.Stop()
+// callReserve lets the reserve lead; the lock is held.
+func (l *leadership) callReserve() {
+	l.leader.Store(nil)
+	l.running.Go(l.reserve)
 }
+
+// deliver is the reserve's: it hands a notification to a worker, and the listener with it, or keeps the notification.
+// It reports whether the reserve goes on receiving.
+func (l *leadership) deliver(n notify.Notification) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.callIdle(duty{notification: &n}) {
+		return false
+	}
+	l.backlog = append(l.backlog, n)
+	return true
+}
+
+// retire sends every worker home and leaves the listener to the reserve. A leader that is receiving must be interrupted
+// afterwards, and learns from relieved that it goes home, too.
+func (l *leadership) retire() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended || l.retired {
+		return
+	}
+	l.retired = true
+	l.sendHome()
+	l.backlog = nil
+	if w := l.leader.Load(); l.vacant || w != nil && w.role.CompareAndSwap(away, following) {
+		l.vacant = false
+		l.callReserve()
+	}
+}
+
+// relieved reports whether an interrupted leader goes home, and lets the reserve take its place then.
+func (l *leadership) relieved(w *Worker) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.retired {
+		return false
+	}
+	w.role.Store(following)
+	if !l.ended {
+		l.callReserve()
+	}
+	return true
+}
+
+// finish sends everybody home. It does not wait: see close.
+func (l *leadership) finish() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	l.sendHome()
+}
+
+func (l *leadership) sendHome() {
+	for _, w := range l.idle {
+		w.duty <- duty{home: true}
+	}
+	l.idle = nil
+	l.timer.Stop()
+}
+
+// close waits for the reserve, after finish and the listener's shutdown.
+func (l *leadership) close() { l.running.Wait() }

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,31 +27,47 @@ func (f HandlerFunc) Handle(n *notify.Notification) Action { return f(n) }
 // A Chain says who answers one system call: the first answer that is not Continue wins.
 type Chain struct {
 	Handlers []Handler
-	// Pulled hands what the handlers have not answered to the worker that received it.
+	// Pulled hands what the handlers have not answered to a worker.
 	Pulled bool
-	// Fallback answers for a worker that does not, for whatever reason.
+	// Fallback is the constant action of a pulled chain: it answers where a worker does not, for whatever reason.
 	Fallback Action
+	// Timeout is how long a worker may take before Fallback answers; 0 is for ever.
+	Timeout time.Duration
+}
+
+// fallback is the constant action; where none is named, the strictest.
+func (c *Chain) fallback() Action {
+	if c.Fallback.kind == kindNone {
+		return Kill(unix.SIGKILL, 0)
+	}
+	return c.Fallback
 }
 
 // A Supervisor answers the notifications of one listener.
 type Supervisor struct {
 	listener   *notify.Listener
-	chains     map[int]Chain
+	chains     map[int]*Chain
 	root       int
 	leadership *leadership
-
-	killed atomic.Bool
+	pending    table
+	killed     atomic.Bool
 
 	calls sync.RWMutex // held for reading by each call of Next, so that Close can wait for them
 
-	mu   sync.Mutex
-	errs []error
+	mu      sync.Mutex
+	errs    []error
+	expired []Expiry
 }
 
-// New makes the supervisor of a listener, which it owns. The chains are by system call number; root is the process
-// whose descendants are the sandbox's.
+// New makes the supervisor of a listener, which it owns. The chains are by system call number; the descendants of the
+// process root are the sandbox's.
 func New(listener *notify.Listener, chains map[int]Chain, root int) *Supervisor {
-	return &Supervisor{listener: listener, chains: chains, root: root, leadership: newLeadership()}
+	s := &Supervisor{listener: listener, chains: make(map[int]*Chain, len(chains)), root: root}
+	for number, chain := range chains {
+		s.chains[number] = &chain
+	}
+	s.leadership = newLeadership(s.receiveInReserve)
+	return s
 }
 
 // Pulled reports whether some chain needs workers.
@@ -63,104 +80,46 @@ func (s *Supervisor) Pulled() bool {
 	return false
 }
 
-// A Worker is one thread's place with a supervisor.
-type Worker struct {
-	notification notify.Notification // the thread's own
-	undecided    bool                // the notification is with the worker
-	fallback     Action
-	answer       Action
-	answered     bool
-
-	mu      sync.Mutex
-	pending notify.Notification // a copy for other threads; the zero value when there is none
-
-	role  atomic.Int32
-	trips atomic.Uint64
-}
-
-// NewWorker gives a thread a place.
-func (s *Supervisor) NewWorker() *Worker {
-	s.leadership.workers.Add(1)
-	return &Worker{}
-}
-
-// Pending gives the notification with that ID, if it is with the worker. Any thread may ask.
-func (w *Worker) Pending(id uint64) (notify.Notification, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.pending, id != 0 && w.pending.ID() == id
-}
-
-func (w *Worker) setPending(n notify.Notification) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.pending = n
-}
-
-// Answer sets what Next answers; without it, Next answers with the chain's Fallback.
-func (w *Worker) Answer(a Action) { w.answer, w.answered = a, true }
-
-// Next answers the worker's notification, if it has one, and waits for the next one that it has to decide. It returns
-// nil when there will be none. Between two calls that return a notification the worker's thread should not change.
-func (s *Supervisor) Next(w *Worker) *notify.Notification {
-	s.calls.RLock()
-	defer s.calls.RUnlock()
-	s.settle(w)
-	for s.leadership.acquire(w) {
-		if err := s.listener.Receive(&w.notification); err != nil {
-			if !errors.Is(err, notify.ErrEnded) {
-				s.note(err)
-			}
-			s.leadership.finish()
-			break
-		}
-		n := &w.notification
-		chain, ok := s.chains[n.Syscall()]
-		if !ok {
-			// The filter and the chains come from the same registrations; if they ever disagree, nobody decided.
-			chain = Chain{Fallback: Fail(unix.ENOSYS)}
-		}
-		action := chain.decide(n)
-		if action.IsContinue() && chain.Pulled {
-			w.undecided, w.answered, w.fallback = true, false, chain.Fallback
-			w.setPending(*n)
-			s.leadership.leave(w)
-			return n
-		}
-		s.apply(action, n)
+// judge lets the handlers in Go decide. What is left for a worker is entered as pending: undecided is true then.
+func (s *Supervisor) judge(n *notify.Notification) (undecided bool) {
+	chain, ok := s.chains[n.Syscall()]
+	if !ok {
+		// The filter and the chains come from the same registrations; if they ever disagree, nobody decided.
+		s.give(Fail(unix.ENOSYS), n)
+		return false
 	}
-	return nil
+	action := chain.decide(n)
+	switch {
+	case action.kind == kindHold:
+		s.enter(n, chain)
+		return false
+	case action.IsContinue() && chain.Pulled:
+		return s.enter(n, chain)
+	}
+	s.give(action, n)
+	return false
 }
 
-// settle answers what the worker came back with.
-func (s *Supervisor) settle(w *Worker) {
-	if !w.undecided {
-		return
+// enter makes a notification pending. Where nobody is there any more to decide, the constant action answers: false.
+func (s *Supervisor) enter(n *notify.Notification, chain *Chain) bool {
+	p := &pending{notification: *n, fallback: chain.fallback()}
+	if chain.Timeout > 0 {
+		id := n.ID()
+		p.timer = time.AfterFunc(chain.Timeout, func() { s.expire(id) })
 	}
-	w.undecided = false
-	w.setPending(notify.Notification{})
-	action := w.fallback
-	if w.answered {
-		action = w.answer
+	if s.pending.add(p) {
+		return true
 	}
-	s.apply(action, &w.notification)
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	s.give(p.fallback, n)
+	return false
 }
 
-func (s *Supervisor) apply(a Action, n *notify.Notification) {
-	if a.isKill() {
-		s.killed.Store(true)
-	}
-	if err := a.apply(n, s.root); err != nil {
-		s.note(err)
-	}
-}
-
-// Killed reports whether an answer was to kill.
-func (s *Supervisor) Killed() bool { return s.killed.Load() }
-
-func (c Chain) decide(n *notify.Notification) (action Action) {
-	if len(c.Handlers) == 0 && !c.Pulled {
-		return c.Fallback
+func (c *Chain) decide(n *notify.Notification) (action Action) {
+	if len(c.Handlers) == 0 {
+		return Continue()
 	}
 	defer func() {
 		if problem := recover(); problem != nil {
@@ -175,11 +134,49 @@ func (c Chain) decide(n *notify.Notification) (action Action) {
 	return Continue()
 }
 
-// Serve answers until the end, for a supervisor without pulled chains.
-func (s *Supervisor) Serve() {
+// receiveInReserve receives while no worker does.
+func (s *Supervisor) receiveInReserve() {
 	runtime.LockOSThread() // the kernel's wake-up hands its CPU to the thread that waits
 	defer runtime.UnlockOSThread()
+	var n notify.Notification
+	for {
+		err := s.listener.Receive(&n)
+		switch {
+		case errors.Is(err, notify.ErrInterrupted):
+		case err != nil:
+			s.end(err)
+			return
+		case s.judge(&n) && !s.leadership.deliver(n):
+			return
+		}
+	}
+}
+
+// end sends the workers home when there is nothing more to receive.
+func (s *Supervisor) end(err error) {
+	if !errors.Is(err, notify.ErrEnded) {
+		s.note(err)
+	}
+	s.leadership.finish()
+}
+
+// Serve answers until the end, for a supervisor without pulled chains.
+func (s *Supervisor) Serve() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	s.Next(s.NewWorker())
+}
+
+// Abandon answers in the place of all workers from now on, with the constant actions: what is pending at once, what
+// comes as it comes. Calls of Next return nil.
+func (s *Supervisor) Abandon() error {
+	left := s.pending.drain()
+	s.leadership.retire()
+	err := s.listener.Interrupt()
+	for _, p := range left {
+		s.give(p.fallback, &p.notification)
+	}
+	return err
 }
 
 // Shutdown ends every call of Next, now and from now on, except those of workers that are away with a decision: they
@@ -190,25 +187,50 @@ func (s *Supervisor) Shutdown() error {
 	return err
 }
 
-// Close shuts down, waits for the calls of Next that are under way, and frees the listener. It gives the errors that
-// answers ran into.
+// Close shuts down, waits for the calls of Next to return, and frees the listener. It gives the errors that answers ran into.
 func (s *Supervisor) Close() error {
 	err := s.Shutdown()
+	s.leadership.close()
 	s.calls.Lock()
 	defer s.calls.Unlock()
+	s.pending.drain()
 	err = errors.Join(err, s.listener.Close())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return errors.Join(append(s.errs, err)...)
 }
 
-// maxErrors bounds what a child can make the supervisor remember.
-const maxErrors = 100
+// Expired gives the decisions that took too long.
+func (s *Supervisor) Expired() []Expiry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.expired
+}
+
+// Killed reports whether an answer was to kill.
+func (s *Supervisor) Killed() bool { return s.killed.Load() }
+
+// give answers when nobody is there to hear of an error.
+func (s *Supervisor) give(a Action, n *notify.Notification) {
+	if _, err := s.answer(a, n); err != nil && !errors.Is(err, notify.ErrGone) {
+		s.note(err)
+	}
+}
+
+func (s *Supervisor) answer(a Action, n *notify.Notification) (fd int, err error) {
+	if a.isKill() {
+		s.killed.Store(true)
+	}
+	return a.apply(n, s.root)
+}
+
+// maxNoted bounds what a child can make the supervisor remember.
+const maxNoted = 100
 
 func (s *Supervisor) note(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.errs) < maxErrors {
+	if len(s.errs) < maxNoted {
 		s.errs = append(s.errs, fmt.Errorf("supervise: %w", err))
 	}
 }

@@ -10,9 +10,9 @@ from ._extension import core
 
 __all__ = ["ChildMemory", "Slot"]
 
-_NOTIFICATION = struct.Struct("=QIIiIQ6Q")
+_NOTIFICATION = struct.Struct("=QIIiIQ6QI")
 _ANSWER = struct.Struct("=IIq")
-_ANSWER_OFFSET = 80
+_ANSWER_OFFSET = 88
 _DATA_OFFSET = 4096
 _DATA_SIZE = 64 << 10
 _SLOT_SIZE = _DATA_OFFSET + _DATA_SIZE
@@ -30,7 +30,7 @@ class Slot:
         self._base = index * _SLOT_SIZE
 
     def notification(self) -> tuple[int, ...]:
-        """Return id, pid, flags, syscall, arch, instruction pointer and the six arguments."""
+        """Return id, pid, flags, syscall, arch, instruction pointer, the six arguments, and whether no worker waits."""
         return _NOTIFICATION.unpack_from(self._frame, self._base)
 
     def answer(self, kind: int, operand: int, value: int) -> None:

@@ -6,7 +6,9 @@ the built-in ``TypeError`` and ``ValueError``.
 
 from __future__ import annotations
 
+import builtins
 import json
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ __all__ = [
     "ChildError",
     "ConfinementError",
     "ForkError",
+    "HandlerError",
     "LandlockUnavailableError",
     "MemoryProtectError",
     "NotifError",
@@ -74,6 +77,30 @@ class ChildError(SandboxError):
         self.cmd = cmd
         self.result = result
         super().__init__(f"command {cmd!r} {result._ending()}")
+
+
+class HandlerError(SandboxError):
+    """Something went wrong in handlers, and ``raise_handler_errors=True`` asked for an exception.
+
+    ``result`` is what is left of the command, with ``handler_errors``. The cause is the handler's exception; of several
+    it is an exception group where Python has them (3.11), else the first one.
+    """
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+        failures = result.handler_errors
+        lines = [
+            f"{type(f.handler).__name__} on system call {f.syscall} of process {f.pid}: {f.exception!r}; "
+            f"answered with {f.action!r}"
+            for f in failures
+        ]
+        super().__init__(f"{len(failures)} handler error{'s' if len(failures) > 1 else ''}: {lines[0]}")
+        exceptions = [failure.exception for failure in failures]
+        group = getattr(builtins, "BaseExceptionGroup", None)
+        self.__cause__ = group("errors in handlers", exceptions) if group and len(exceptions) > 1 else exceptions[0]
+        if sys.version_info >= (3, 11):
+            for line in lines:
+                self.add_note(line)
 
 
 class BranchError(SandboxError):

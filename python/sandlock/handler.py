@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Union
 
 from ._frame import ChildMemory
@@ -66,7 +66,7 @@ class HandlerCtx:
     @property
     def args(self) -> tuple[int, ...]:
         """The six argument registers, each 64 bits without a sign."""
-        return self._snapshot[6:]
+        return self._snapshot[6:12]
 
     def read(self, addr: int, length: int) -> bytes | None:
         """Read ``length`` bytes of the task's memory; None when not all of them can be read."""
@@ -104,13 +104,24 @@ class HandlerCtx:
 class Handler:
     """Decides about the system calls that it is registered for. Subclass it and define :meth:`handle`.
 
-    It may be called from several threads at once.
+    It may be called from several threads at once. With ``async def handle`` it is called in an event loop: the one of
+    the caller for ``await sandbox.arun(...)``, else one that the run has for itself.
     """
 
     on_exception: OnException = ExceptionPolicy.KILL
     """What answers when :meth:`handle` raises. A subclass or an instance that sets it overrides the sandbox's
     ``on_exception``."""
 
-    def handle(self, ctx: HandlerCtx) -> NotifAction:
+    handler_timeout: float | None = None
+    """Seconds that :meth:`handle` may take before what ``on_exception`` says for an Exception answers. A subclass or
+    an instance that sets it overrides the sandbox's ``handler_timeout``."""
+
+    observe: bool = False
+    """See every call before those who decide, and what they decided after them, and decide nothing."""
+
+    def handle(self, ctx: HandlerCtx) -> NotifAction | Awaitable[NotifAction]:
         """Answer one call."""
         raise NotImplementedError(f"{type(self).__name__} does not define handle(self, ctx)")
+
+    def decided(self, ctx: HandlerCtx, action: NotifAction) -> None:
+        """Learn what was decided, just before it is answered. Only called for handlers that observe."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import _request
-from ._decision import HandlerSpec, check_on_exception, resolve_registrations
+from ._chain import HandlerSpec, chains_of, check_on_exception, check_timeout
 from ._request import Command, StrPath
-from ._run import Run
-from .errors import ChildError, PolicyError
-from .handler import ExceptionPolicy, OnException
+from ._run import Run, Supervision
+from .actions import ExceptionPolicy, NotifAction
+from .errors import ChildError, HandlerError, PolicyError
+from .handler import HandlerCtx, OnException
 from .protection import Protection
 from .result import Result
 
@@ -22,6 +25,7 @@ __all__ = ["Sandbox"]
 
 _numbers = itertools.count(1)
 _MAX_NAME_BYTES = 64
+_MAX_THREADS = 1024
 
 _PIPE, _NULL = -1, -2  # as bindings/core/request.go knows them
 
@@ -66,13 +70,19 @@ class Sandbox:
     """At most 64 bytes; by default ``sandbox-{pid}-{n}``."""
     on_exception: OnException = ExceptionPolicy.KILL
     """What answers a call when a handler that has no rule of its own raised an exception."""
+    handler_timeout: float | None = None
+    """Seconds that a handler without a limit of its own may take; then what ``on_exception`` says for an Exception
+    answers, and what the handler returns later is discarded. None is for ever."""
+    handler_threads: int = 8
+    """How many calls may be with synchronous handlers at once; others wait. Threads are started as they are needed."""
 
     def __post_init__(self) -> None:
         if self.name is None:
             self.name = f"sandbox-{os.getpid()}-{next(_numbers)}"
         _check_name(self.name)
         check_on_exception("on_exception", self.on_exception)
-        self._running = threading.Lock()
+        self._lock = threading.Lock()
+        self._run: Run | None = None
 
     def run(
         self,
@@ -82,6 +92,7 @@ class Sandbox:
         input: bytes | None = None,
         check: bool = False,
         handlers: HandlerSpec = (),
+        raise_handler_errors: bool = False,
     ) -> Result:
         """Run a command to its end and return the result, with its output captured.
 
@@ -92,37 +103,118 @@ class Sandbox:
             check: raise ChildError unless the exit code is 0.
             handlers: ``(syscall, handler)`` or ``(syscall, handler, on_exception)``, in the order in which they are
                 asked. ``syscall`` is a name or a number.
+            raise_handler_errors: raise HandlerError when something went wrong in a handler.
 
         Raises:
             PolicyError: the policy, the command or a registration is wrong. Nothing was started.
             ConfinementError: the kernel cannot enforce the policy. Nothing was started.
             ChildError: with ``check=True``.
+            HandlerError: with ``raise_handler_errors=True``.
         """
-        request = self._request(cmd)
-        request["timeout"] = _checked_timeout(timeout)
-        request["stdout"] = request["stderr"] = _PIPE
-        if input is not None:
-            if not isinstance(input, (bytes, bytearray, memoryview)):
-                raise TypeError(f"input must be bytes, not {type(input).__name__}")
-            request["stdin"], request["input"] = _PIPE, bytes(input).decode("latin-1")
-        else:
-            request["stdin"] = _NULL if os.isatty(0) else 0
-        chains = resolve_registrations(handlers, self.on_exception)
-        if not self._running.acquire(blocking=False):
-            raise RuntimeError(f"sandbox {self.name!r} is running a command already; use another instance")
-        try:
-            result = Run(request, chains).finish()
-        finally:
-            self._running.release()
-        if check and not result.success:
-            raise ChildError([os.fsdecode(arg) for arg in cmd], result)
-        return result
+        request, supervision = self._captured(cmd, timeout, input), self._supervision(handlers)
+        with self._only_run(request, supervision, None) as run:
+            result = run.finish()
+        return _checked(cmd, result, check, raise_handler_errors)
+
+    async def arun(
+        self,
+        cmd: Command,
+        timeout: float | None = None,
+        *,
+        input: bytes | None = None,
+        check: bool = False,
+        handlers: HandlerSpec = (),
+        raise_handler_errors: bool = False,
+    ) -> Result:
+        """Do as :meth:`run` without blocking the event loop, which also awaits asynchronous handlers.
+
+        Cancelling it kills the tree.
+        """
+        request, supervision = self._captured(cmd, timeout, input), self._supervision(handlers)
+        with self._only_run(request, supervision, asyncio.get_running_loop()) as run:
+            result = await run.afinish()
+        return _checked(cmd, result, check, raise_handler_errors)
 
     def run_with_handlers(self, cmd: Command, handlers: HandlerSpec, name: str | None = None) -> Result:
         """Run a command with handlers; the same as ``run(cmd, handlers=handlers)`` under another name."""
         if name is not None:
             _check_name(name)
         return self.run(cmd, handlers=handlers)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a command runs."""
+        return self._run is not None
+
+    @property
+    def pid(self) -> int | None:
+        """The process ID of the command that runs, or None."""
+        run = self._run
+        return None if run is None else run.pid or None
+
+    @property
+    def held(self) -> list[HandlerCtx]:
+        """The calls that a handler holds."""
+        run = self._run
+        return [] if run is None else run.held()
+
+    def answer(self, call: HandlerCtx | int, action: NotifAction) -> bool:
+        """Answer a call that a handler holds, given by its context or its id.
+
+        Returns:
+            False when the call is over, because its child was killed or interrupted, or was answered before.
+        """
+        if not isinstance(action, NotifAction):
+            raise TypeError(f"action must be a NotifAction, not {action!r}")
+        run = self._run
+        return run is not None and run.answer(call if isinstance(call, int) else call.id, action)
+
+    def kill(self) -> None:
+        """Kill the command that runs, and its whole tree."""
+        self._running("kill").kill()
+
+    def _running(self, verb: str) -> Run:
+        run = self._run
+        if run is None:
+            raise RuntimeError(f"cannot {verb} sandbox {self.name!r}: nothing runs in it")
+        return run
+
+    @contextlib.contextmanager
+    def _only_run(
+        self, request: dict[str, Any], supervision: Supervision, loop: asyncio.AbstractEventLoop | None
+    ) -> Iterator[Run]:
+        """Start a command, the only one of this instance."""
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError(f"sandbox {self.name!r} is running a command already; use another instance")
+        try:
+            self._run = Run(request, supervision, loop)
+            yield self._run
+        finally:
+            self._run = None
+            self._lock.release()
+
+    def _supervision(self, handlers: HandlerSpec) -> Supervision:
+        check_on_exception("on_exception", self.on_exception)
+        timeout = check_timeout("handler_timeout", self.handler_timeout)
+        threads = self.handler_threads
+        if isinstance(threads, bool) or not isinstance(threads, int):
+            raise TypeError(f"handler_threads must be an int, not {type(threads).__name__}")
+        if not 1 <= threads <= _MAX_THREADS:
+            raise ValueError(f"handler_threads must be from 1 to {_MAX_THREADS}, not {threads}")
+        return Supervision(chains_of(handlers, self.on_exception, timeout), threads)
+
+    def _captured(self, cmd: Command, timeout: object, input: object) -> dict[str, Any]:
+        request = self._request(cmd)
+        request["timeout"] = check_timeout("timeout", timeout)
+        request["stdout"] = request["stderr"] = _PIPE
+        if input is None:
+            # A captured run never touches the terminal.
+            request["stdin"] = _NULL if os.isatty(0) else 0
+        elif isinstance(input, (bytes, bytearray, memoryview)):
+            request["stdin"], request["input"] = _PIPE, bytes(input).decode("latin-1")
+        else:
+            raise TypeError(f"input must be bytes, not {type(input).__name__}")
+        return request
 
     def _request(self, cmd: Command) -> dict[str, Any]:
         policy: dict[str, Any] = {}
@@ -158,14 +250,12 @@ def _check_name(name: object) -> None:
         raise ValueError(f"name {name!r} has {size} bytes; {_MAX_NAME_BYTES} are allowed")
 
 
-def _checked_timeout(timeout: object) -> float | None:
-    if timeout is None:
-        return None
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"timeout must be a number of seconds, not {type(timeout).__name__}")
-    if not 0 <= timeout < float("inf"):
-        raise ValueError(f"timeout must be a finite number of seconds from 0, not {timeout}")
-    return float(timeout)
+def _checked(cmd: Command, result: Result, check: bool, raise_handler_errors: bool) -> Result:
+    if raise_handler_errors and result.handler_errors:
+        raise HandlerError(result)
+    if check and not result.success:
+        raise ChildError([os.fsdecode(arg) for arg in cmd], result)
+    return result
 
 
 def _protections(name: str, values: object) -> list[int]:

@@ -1,0 +1,149 @@
+package supervise
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"sandlock/pkg/notify"
+)
+
+// ErrAnswered says that a notification was answered already, by whoever came first: the time that a decision may take,
+// a retirement, or another thread.
+var ErrAnswered = errors.New("the notification is answered already")
+
+// A pending notification is with somebody outside of Go. Whoever takes it from the table gives the one answer.
+type pending struct {
+	notification notify.Notification
+	fallback     Action
+	timer        *time.Timer // nil without a limit
+}
+
+// A table holds the pending notifications by ID.
+type table struct {
+	mu      sync.Mutex
+	pending map[uint64]*pending
+	closed  bool
+}
+
+// add enters a notification; false says that nobody is there any more to decide.
+func (t *table) add(p *pending) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return false
+	}
+	if t.pending == nil {
+		t.pending = make(map[uint64]*pending)
+	}
+	t.pending[p.notification.ID()] = p
+	return true
+}
+
+// take removes a notification for an answer.
+func (t *table) take(id uint64) (*pending, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, ok := t.pending[id]
+	if ok {
+		delete(t.pending, id)
+		if p.timer != nil {
+			p.timer.Stop()
+		}
+	}
+	return p, ok
+}
+
+// get looks at a notification without taking it.
+func (t *table) get(id uint64) (notify.Notification, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p, ok := t.pending[id]; ok {
+		return p.notification, true
+	}
+	return notify.Notification{}, false
+}
+
+// drain takes all, and refuses more.
+func (t *table) drain() []*pending {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	all := make([]*pending, 0, len(t.pending))
+	for _, p := range t.pending {
+		if p.timer != nil {
+			p.timer.Stop()
+		}
+		all = append(all, p)
+	}
+	t.pending = nil
+	return all
+}
+
+// Pending gives a notification that is with somebody outside of Go. Any thread may ask.
+func (s *Supervisor) Pending(id uint64) (notify.Notification, bool) { return s.pending.get(id) }
+
+// Complete answers a pending notification: the one of a worker that has not come back, or one that was held. The zero
+// Action stands for the constant action. It gives the number of a descriptor that the task got, or -1. The error is ErrAnswered when somebody else came first, and
+// notify.ErrGone when the task no longer waits for a descriptor.
+func (s *Supervisor) Complete(id uint64, a Action) (fd int, err error) {
+	if a.kind == kindHold {
+		return -1, nil // it stays in the table
+	}
+	p, ok := s.pending.take(id)
+	if !ok {
+		return -1, ErrAnswered
+	}
+	if a.kind == kindNone {
+		a = p.fallback
+	}
+	return s.answer(a, &p.notification)
+}
+
+// Limit starts the time limit of a pending notification anew; 0 is for ever. False says that it is answered already.
+func (s *Supervisor) Limit(id uint64, timeout time.Duration) bool {
+	s.pending.mu.Lock()
+	defer s.pending.mu.Unlock()
+	p, ok := s.pending.pending[id]
+	if !ok {
+		return false
+	}
+	if p.timer != nil {
+		p.timer.Stop()
+		p.timer = nil
+	}
+	if timeout > 0 {
+		p.timer = time.AfterFunc(timeout, func() { s.expire(id) })
+	}
+	return true
+}
+
+// Held gives the IDs of the pending notifications whose task still waits.
+func (s *Supervisor) Held() []uint64 {
+	s.pending.mu.Lock()
+	defer s.pending.mu.Unlock()
+	var ids []uint64
+	for id, p := range s.pending.pending {
+		if p.notification.Valid() {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// An Expiry is a decision that took too long.
+type Expiry struct {
+	Syscall, Task int
+}
+
+// expire answers with the constant action when the time for a decision is over.
+func (s *Supervisor) expire(id uint64) {
+	p, ok := s.pending.take(id)
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	s.expired = append(s.expired, Expiry{p.notification.Syscall(), p.notification.Task()})
+	s.mu.Unlock()
+	s.give(p.fallback, &p.notification)
+}
