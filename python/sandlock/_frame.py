@@ -47,25 +47,27 @@ class Slot:
 
 
 class ChildMemory:
-    """The memory of the task that waits for a worker's answer. Usable from any thread until the answer is given."""
+    """The memory of the tasks that wait for a worker's answers. Usable from any thread until the answer is given.
+
+    Go looks up each access by the notification's id, and refuses it when the answer was given.
+    """
 
     __slots__ = ("_index", "_lock", "_run", "_slot")
 
     def __init__(self, run: int, index: int, slot: Slot) -> None:
-        self._run = run
+        self._run: int | None = run
         self._index = index
         self._slot = slot
         self._lock = threading.Lock()
 
     def read(self, notification: int, address: int, length: int) -> bytes | None:
-        read = core().core_ReadMemory
         parts = []
         while length > 0:
-            if not 0 <= address <= _MAX_ADDRESS:
-                return None
             chunk = min(length, _DATA_SIZE)
             with self._lock:
-                count = read(self._run, self._index, notification, address, chunk)
+                if self._run is None or not 0 <= address <= _MAX_ADDRESS:
+                    return None
+                count = core().core_ReadMemory(self._run, self._index, notification, address, chunk)
                 if count < chunk:
                     return None
                 parts.append(self._slot.data(count))
@@ -74,20 +76,25 @@ class ChildMemory:
         return b"".join(parts)
 
     def read_string(self, notification: int, address: int, limit: int) -> bytes | None:
-        if not 0 <= address <= _MAX_ADDRESS:
-            return None
+        limit = min(limit, _DATA_SIZE - 1)
         with self._lock:
-            length = core().core_ReadString(self._run, self._index, notification, address, min(limit, _DATA_SIZE - 1))
+            if self._run is None or not 0 <= address <= _MAX_ADDRESS:
+                return None
+            length = core().core_ReadString(self._run, self._index, notification, address, limit)
             return None if length < 0 else self._slot.data(length)
 
     def write(self, notification: int, address: int, data: bytes) -> bool:
-        write = core().core_WriteMemory
         for start in range(0, len(data), _DATA_SIZE):
             chunk = data[start : start + _DATA_SIZE]
-            if not 0 <= address + start <= _MAX_ADDRESS:
-                return False
             with self._lock:
+                if self._run is None or not 0 <= address + start <= _MAX_ADDRESS:
+                    return False
                 self._slot.set_data(chunk)
-                if not write(self._run, self._index, notification, address + start, len(chunk)):
+                if not core().core_WriteMemory(self._run, self._index, notification, address + start, len(chunk)):
                     return False
         return True
+
+    def close(self) -> None:
+        """Refuse every access from here on: the run is over."""
+        with self._lock:
+            self._run = None

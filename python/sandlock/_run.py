@@ -200,7 +200,7 @@ class Run:
         extension, handle = self._core, self._handle
         try:
             if self._workers is not None:
-                self._workers.join()
+                self._workers.close()
             outcome = json.loads(extension.core_Outcome(handle))
             self._note_expired()
             return Result(

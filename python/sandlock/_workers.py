@@ -57,6 +57,7 @@ class Workers:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._deciding = [False] * most
+        self._memories: list[ChildMemory] = []
         self.held: dict[int, HandlerCtx] = {}
         """The calls that a handler holds, by notification id; some may be over."""
         for _ in range(min(_AT_START, most)):
@@ -76,6 +77,7 @@ class Workers:
         following, run = self._core.core_Next, self._run
         slot = Slot(self._frame, index)
         memory = ChildMemory(run, index, slot)
+        self._memories.append(memory)
         chains, deciding = self._chains, self._deciding
         failures = self._failures
         notification = slot.notification
@@ -131,3 +133,10 @@ class Workers:
         for index, thread in enumerate(self._threads):
             if thread is not threading.current_thread() and (deciders or not self._deciding[index]):
                 thread.join(timeout)
+
+    def close(self) -> None:
+        """Join the threads and take the memory from contexts that somebody has kept."""
+        self.join()
+        for memory in self._memories:
+            memory.close()
+        self._frame.close()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from sandlock import ExceptionPolicy, Handler, NotifAction, PolicyError, Protection, Sandbox
-from tests.support.handlers import Answer, Fail
+from tests.support.handlers import Answer
 from tests.support.processes import children, open_fds
 from tests.support.sandboxes import tool_sandbox
 
@@ -30,7 +30,8 @@ def marker(tmp_path: Path) -> Iterator[Path]:
     before = open_fds(), children()
     yield tmp_path / "started"
     assert not (tmp_path / "started").exists()
-    assert (open_fds(), children()) == before
+    assert open_fds() <= before[0]
+    assert children() <= before[1]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -206,7 +207,7 @@ def test_rule_of_the_sandbox_that_was_set_later(marker: Path) -> None:
     attempt(wrong, marker, fields={"on_exception": "kill"}, handlers=[("openat", ALLOW)])
 
 
-OPTIONS = {
+OPTIONS: dict[str, tuple[dict[str, Any], type[Exception], tuple[str, ...]]] = {
     "input is text": ({"input": "text"}, TypeError, ("input", "bytes", "str")),
     "input is a number": ({"input": 3}, TypeError, ("input", "bytes", "int")),
     "timeout is text": ({"timeout": "1"}, TypeError, ("timeout", "number", "str")),
@@ -236,4 +237,4 @@ def test_a_wrong_run_does_not_occupy_the_sandbox(marker: Path) -> None:
     for handlers in ([("ptrace", ALLOW)], [("openat", 3)]):
         with pytest.raises((PolicyError, TypeError)):
             box.run(["touch", marker], handlers=handlers)  # type: ignore[arg-type]
-    assert box.run(["true"], handlers=[("openat", Fail(OSError()), NotifAction.continue_())]).success
+    assert box.run(["true"], handlers=[("openat", ALLOW, NotifAction.continue_())]).success
