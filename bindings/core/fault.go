@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 
+	"sandlock/pkg/deputy"
 	"sandlock/pkg/landlock"
+	"sandlock/pkg/notify"
 	"sandlock/pkg/policy"
 	"sandlock/pkg/seccomp"
 )
@@ -53,6 +55,8 @@ func kindOf(err error) string {
 		return "landlock"
 	case errors.As(err, &missing):
 		return "confinement"
+	case errors.Is(err, notify.ErrGone), errors.Is(err, deputy.ErrUnsupported):
+		return "notification"
 	}
 	return "sandbox"
 }

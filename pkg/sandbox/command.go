@@ -1,10 +1,9 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -77,9 +76,9 @@ func (c Command) check() error {
 // errNotOnPath is why a command without a slash was not found.
 var errNotOnPath = errors.New("not found on PATH")
 
-// lookUp finds the program's file as execvp(3) does: the first that may be executed, and a file that may not be only
-// where there is no other.
-func lookUp(program string, environ []string) (string, error) {
+// lookUp finds the program's file as execvp(3) does in the command's working directory, which is dir or, for -1, the
+// host's: the first file that may be executed, and one that may not be only where there is no other.
+func lookUp(program string, environ []string, dir int) (string, error) {
 	if strings.Contains(program, "/") {
 		return program, nil
 	}
@@ -92,17 +91,16 @@ func lookUp(program string, environ []string) (string, error) {
 	if !found {
 		return "", fmt.Errorf("%q: %w: the command has no PATH", program, errNotOnPath)
 	}
+	if dir < 0 {
+		dir = unix.AT_FDCWD
+	}
 	unusable := ""
-	for _, dir := range filepath.SplitList(path) {
-		if dir == "" {
-			dir = "." // POSIX: an empty entry is the working directory
-		}
-		file := dir + "/" + program
-		info, err := os.Stat(file)
-		if err != nil || info.IsDir() {
+	for folder := range strings.SplitSeq(path, ":") {
+		file := cmp.Or(folder, ".") + "/" + program // POSIX: an empty entry is the working directory
+		if !isFile(dir, file) {
 			continue
 		}
-		if unix.Access(file, unix.X_OK) == nil {
+		if unix.Faccessat(dir, file, unix.X_OK, 0) == nil {
 			return file, nil
 		}
 		if unusable == "" {
@@ -113,4 +111,15 @@ func lookUp(program string, environ []string) (string, error) {
 		return unusable, nil
 	}
 	return "", fmt.Errorf("%q: %w (%s)", program, errNotOnPath, path)
+}
+
+// isFile reports whether a path leads to something other than a folder.
+func isFile(dir int, path string) bool {
+	var info unix.Stat_t
+	for {
+		err := unix.Fstatat(dir, path, &info, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return err == nil && info.Mode&unix.S_IFMT != unix.S_IFDIR
+		}
+	}
 }

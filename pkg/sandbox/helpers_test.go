@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"runtime"
 	"testing"
 	"time"
@@ -17,7 +19,7 @@ import (
 	"sandlock/pkg/sandbox"
 )
 
-// limit bounds each run: when it is over the command is killed.
+// limit bounds each run and each host: when it is over it is killed.
 const limit = time.Minute
 
 // hostEnv names what the test binary does when a test runs it again, as a host of its own.
@@ -142,6 +144,37 @@ func expectPolicyError(t *testing.T, field string, err error) {
 	if fault.Field != field {
 		t.Errorf("the error is about %q, not %q: %v", fault.Field, field, err)
 	}
+}
+
+// asHost runs the test binary again as one of the hosts, and gives its report, which ends when the host does. What is
+// given comes as descriptors 4, 5, ...
+func asHost(t *testing.T, name string, given ...*os.File) string {
+	t.Helper()
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	report, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer report.Close()
+	defer w.Close()
+	host := exec.CommandContext(ctx, executable)
+	host.Env = append(os.Environ(), hostEnv+"="+name, "GORACE=atexit_sleep_ms=0")
+	host.Stderr = os.Stderr
+	host.ExtraFiles = append([]*os.File{w}, given...)
+	if err := host.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	text, err := io.ReadAll(report)
+	if err = errors.Join(err, host.Wait()); err != nil {
+		t.Errorf("the host: %v", err)
+	}
+	return string(text)
 }
 
 // expectGone says that a process, or its zombie, is no more.

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandlock/pkg/deputy"
 	"sandlock/pkg/launch"
 	"sandlock/pkg/supervise"
 )
@@ -26,7 +27,8 @@ type Process struct {
 	wakeup         int // an eventfd: readable after Wake
 
 	supervisor *supervise.Supervisor
-	served     chan struct{} // closed when the supervisor's own thread is done; nil without one
+	deputy     *deputy.Deputy // beside the supervisor
+	served     chan struct{}  // closed when the supervisor's own thread is done; nil without one
 
 	mu       sync.Mutex // guards launched against a Kill while it is freed
 	launched *launch.Process
@@ -54,6 +56,9 @@ func (p *Process) supervise(s *supervise.Supervisor) {
 // Supervisor answers the notifications, or is nil when no handler is registered. Where a registration has no Handler,
 // threads must call its Next until it returns nil.
 func (p *Process) Supervisor() *supervise.Supervisor { return p.supervisor }
+
+// Deputy performs path calls on behalf of the command's tasks; nil when no handler is registered.
+func (p *Process) Deputy() *deputy.Deputy { return p.deputy }
 
 // SetDeadline says when Wait kills the command.
 func (p *Process) SetDeadline(t time.Time) { p.deadline = t }
@@ -164,7 +169,7 @@ func (p *Process) finish() {
 	p.mu.Unlock()
 	p.note(err)
 	if p.supervisor != nil {
-		p.note(p.supervisor.Close())
+		p.note(errors.Join(p.supervisor.Close(), p.deputy.Close()))
 		if p.served != nil {
 			<-p.served
 		}

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/deputy"
 	"sandlock/pkg/launch"
 	"sandlock/pkg/notify"
 	"sandlock/pkg/policy"
@@ -34,10 +37,15 @@ func (s *Sandbox) Run(ctx context.Context, command Command) (*Result, error) {
 	if p == nil {
 		return result, err
 	}
-	if deadline, ok := ctx.Deadline(); ok {
+	deadline, timed := ctx.Deadline()
+	if timed {
 		p.SetDeadline(deadline)
 	}
-	stop := context.AfterFunc(ctx, func() { p.Kill() })
+	stop := context.AfterFunc(ctx, func() {
+		if !timed || !errors.Is(ctx.Err(), context.DeadlineExceeded) { // the deadline is Wait's to keep, and to tell of
+			p.Kill()
+		}
+	})
 	defer stop()
 	return p.Wait()
 }
@@ -67,6 +75,11 @@ func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 		if err != nil {
 			return nil, nil, errors.Join(err, p.Close())
 		}
+		ruleset, err := unix.FcntlInt(uintptr(preparation.spec.Ruleset), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return nil, nil, errors.Join(fmt.Errorf("keep the ruleset: %w", err), listener.Close(), p.Close())
+		}
+		p.deputy = deputy.New(ruleset)
 		p.supervise(supervise.New(listener, preparation.chains, p.launched.Reaper))
 	}
 	return p, nil, nil

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import mmap
 import struct
 import threading
+from collections.abc import Sequence
 
 from ._extension import core
+from .errors import NotifError, from_core
 
 __all__ = ["ChildMemory", "Slot"]
 
@@ -93,6 +97,31 @@ class ChildMemory:
                 if not core().core_WriteMemory(self._run, self._index, notification, address + start, len(chunk)):
                     return False
         return True
+
+    def perform(self, notification: int, paths: Sequence[bytes]) -> dict[str, int]:
+        """Have a call performed with these paths, one or two; see bindings/core/perform.go.
+
+        Raises:
+            NotifError: the call is over, or cannot be performed.
+        """
+        data = b"".join(paths)
+        if len(data) > _DATA_SIZE:
+            return {"fd": -1, "close_on_exec": 0, "value": 0, "errno": errno.ENAMETOOLONG}
+        second = len(paths[1]) if len(paths) > 1 else -1
+        with self._lock:
+            if self._run is None:
+                raise NotifError("the run is over")
+            self._slot.set_data(data)
+            try:
+                performed = core().core_Perform(self._run, self._index, notification, len(paths[0]), second)
+            except RuntimeError as error:
+                raise from_core(error) from None
+        return dict(json.loads(performed))
+
+    def waits(self, notification: int) -> bool:
+        """Say whether the task still waits for the answer."""
+        with self._lock:
+            return self._run is not None and bool(core().core_StillWaits(self._run, notification))
 
     def close(self) -> None:
         """Refuse every access from here on: the run is over."""

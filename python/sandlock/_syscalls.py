@@ -8,7 +8,7 @@ import json
 from ._extension import core
 from .errors import from_core
 
-__all__ = ["number_of", "path_argument"]
+__all__ = ["folder_argument", "number_of", "path_argument", "path_arguments", "performable_paths"]
 
 _PATH_FIRST = [
     "open",
@@ -85,6 +85,12 @@ def _path_arguments() -> dict[int, int | None]:
     return table
 
 
+@functools.cache
+def performable_paths(syscall: int) -> int:
+    """Return how many paths a call takes that sandlock can perform for a child, 0 for one that it cannot."""
+    return int(core().core_PathCount(syscall))
+
+
 def path_argument(syscall: int) -> int:
     """Return which argument of a system call is its path.
 
@@ -98,3 +104,36 @@ def path_argument(syscall: int) -> int:
     if index is None:
         raise ValueError(f"system call {syscall} takes two paths; say which one with arg=")
     return index
+
+
+# The calls with two paths: where they are, each with the argument that has the folder it is relative to.
+_TWO_PATH_ARGUMENTS = {
+    "rename": ((None, 0), (None, 1)),
+    "renameat": ((0, 1), (2, 3)),
+    "renameat2": ((0, 1), (2, 3)),
+    "link": ((None, 0), (None, 1)),
+    "linkat": ((0, 1), (2, 3)),
+    "symlink": ((None, 0), (None, 1)),
+    "symlinkat": ((None, 0), (1, 2)),
+}
+
+
+@functools.cache
+def path_arguments(syscall: int) -> tuple[tuple[int | None, int], ...]:
+    """Return the arguments of a call that are paths, each after the argument with the folder that it is relative to.
+
+    The folder is None where it is always the working directory. The result is empty for unknown calls.
+    """
+    numbers: dict[str, int] = json.loads(core().core_Syscalls())
+    for name, places in _TWO_PATH_ARGUMENTS.items():
+        if numbers.get(name) == syscall:
+            return places
+    index = _path_arguments().get(syscall)
+    if index is None:
+        return ()
+    return (((None if index == 0 else 0), index),)
+
+
+def folder_argument(syscall: int, path: int) -> int | None:
+    """Return the argument with the folder that a path argument is relative to, None for the working directory."""
+    return next((folder for folder, argument in path_arguments(syscall) if argument == path), None)

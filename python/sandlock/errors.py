@@ -116,6 +116,7 @@ _KINDS: dict[str, type[SandlockError]] = {
     "landlock": LandlockUnavailableError,
     "confinement": ConfinementError,
     "fork": ForkError,
+    "notification": NotifError,
     "sandbox": SandboxError,
 }
 

@@ -1,0 +1,196 @@
+package sandbox_test
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/sandbox"
+)
+
+func TestKillFromAnotherGoroutine(t *testing.T) {
+	c := shell(sleeper)
+	line := announced(t, &c)
+	p := start(t, newSandbox(), c)
+	go func() {
+		line()
+		if err := p.Kill(); err != nil {
+			t.Error(err)
+		}
+	}()
+	expect(t, ended(sandbox.Killed), wait(t, p))
+}
+
+func TestKillFromAHandler(t *testing.T) {
+	var p *sandbox.Process
+	started := make(chan struct{})
+	s := handled("getppid", hookThen(func() {
+		<-started
+		if err := p.Kill(); err != nil {
+			t.Error(err)
+		}
+	}))
+	p = start(t, s, parent())
+	close(started)
+	expect(t, ended(sandbox.Killed), wait(t, p))
+}
+
+func TestSignal(t *testing.T) {
+	c := shell("trap 'echo caught; exit 9' USR1; echo up; while :; do sleep 0.01; done")
+	line := announced(t, &c)
+	p := start(t, newSandbox(), c)
+	line()
+	if err := p.Signal(unix.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	if got := line(); got != "caught" {
+		t.Errorf("the command says %q", got)
+	}
+	expect(t, exited(9, ""), wait(t, p))
+}
+
+func TestSignalAfterTheEnd(t *testing.T) {
+	p := start(t, newSandbox(), command("true"))
+	expect(t, exited(0, ""), wait(t, p))
+	for name, late := range map[string]func() error{
+		"Kill": p.Kill, "Signal": func() error { return p.Signal(unix.SIGTERM) }, "Close": p.Close, "Close again": p.Close,
+	} {
+		if err := late(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	expect(t, exited(0, ""), wait(t, p))
+}
+
+func TestDaemonsEndWithTheCommand(t *testing.T) {
+	for name, rest := range map[string]string{
+		"it exits":         "sleep 0; exit 4",
+		"it is terminated": "trap - TERM; kill -TERM $$",
+	} {
+		t.Run(name, func(t *testing.T) {
+			// The command goes on when the daemon has printed its number: it reads from a pipe of its own.
+			script := `exec 3>&1; number=$(setsid sh -c 'echo $$; exec >&3 2>&3; trap "" TERM HUP INT; exec sleep 1000' &); ` +
+				`echo $number; ` + rest
+			result := run(t, newSandbox(), shell(script))
+			number, err := strconv.Atoi(strings.TrimSpace(string(result.Stdout)))
+			if err != nil {
+				t.Fatalf("%q: %v", result.Stdout, err)
+			}
+			expectGone(t, number)
+			result.Stdout = nil
+			if name == "it exits" {
+				expect(t, exited(4, ""), result)
+			} else {
+				expect(t, &sandbox.Result{Reason: sandbox.Signaled, ExitCode: -1, Signal: unix.SIGTERM}, result)
+			}
+		})
+	}
+}
+
+func TestCloseWithoutWaitLeavesNothing(t *testing.T) {
+	before := held(t)
+	for name, handlers := range map[string][]sandbox.Registration{
+		"no handler":      nil,
+		"a handler":       {{Syscall: "getppid", Handler: new(counter)}},
+		"a pulled call":   {{Syscall: "getppid"}}, // which nobody answers
+		"a pulled execve": {{Syscall: "execve"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSandbox()
+			s.Handlers = handlers
+			c := command("sleep", "1000")
+			c.Stdin, c.Input = sandbox.Pipe(), random(1<<20)
+			p, _, err := s.Start(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Close(); err != nil {
+				t.Error(err)
+			}
+			expectGone(t, p.PID)
+		})
+	}
+	expectNothingLeft(t, before)
+}
+
+func TestCloseEndsTheTree(t *testing.T) {
+	c := shell(`sleep 1000 & echo $!; setsid sh -c 'echo $$; exec sleep 1000' & exec sleep 1000`)
+	line := announced(t, &c)
+	p := start(t, newSandbox(), c)
+	var tree []int
+	for range 2 {
+		number, err := strconv.Atoi(line())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree = append(tree, number)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range append(tree, p.PID) {
+		expectGone(t, pid)
+	}
+}
+
+func TestRunsLeaveNothing(t *testing.T) {
+	before := held(t)
+	s := handled("getppid", new(counter))
+	s.Handlers = append(s.Handlers, sandbox.Registration{Syscall: "uname", Handler: new(counter)})
+	c := shell("cat >&2")
+	c.Stdin, c.Input = sandbox.Pipe(), []byte("input")
+	for range 100 {
+		expect(t, &sandbox.Result{Stderr: []byte("input")}, run(t, s, c))
+	}
+	expectNothingLeft(t, before)
+}
+
+// The command is the leader of a session and of a process group, neither of which is the host's.
+func TestCommandLeadsItsSession(t *testing.T) {
+	c := command("sleep", "1000")
+	p := start(t, newSandbox(), c)
+	session, err := unix.Getsid(p.PID)
+	group, err2 := unix.Getpgid(p.PID)
+	if session != p.PID || group != p.PID || err != nil || err2 != nil {
+		t.Errorf("session %d (%v), group %d (%v); the command is %d", session, err, group, err2, p.PID)
+	}
+}
+
+func TestWakeInterruptsServe(t *testing.T) {
+	c := shell(sleeper)
+	line := announced(t, &c)
+	p := start(t, newSandbox(), c)
+	line()
+	if err := p.Wake(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if p.Serve() {
+			t.Error("Serve says that the command is gone")
+		}
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := p.Wake(); err != nil {
+		t.Errorf("Wake after the end: %v", err)
+	}
+}
+
+func init() {
+	hosts["killed"] = func(report *os.File) error {
+		s := handled("getppid", new(counter))
+		c := shell(`setsid sh -c 'trap "" HUP TERM; echo $$; exec sleep 1000' & echo $$; exec sleep 1000`)
+		c.Stdout = sandbox.File(int(report.Fd()))
+		p, _, err := s.Start(c)
+		if err != nil {
+			return err
+		}
+		_, err = p.Wait()
+		return fmt.Errorf("not killed: %w", err)
+	}
+}

@@ -1,0 +1,39 @@
+package sandbox_test
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestMaxOpenFiles(t *testing.T) {
+	limits := shell("ulimit -Sn; ulimit -Hn")
+	limit := uint64(20)
+	s := newSandbox()
+	s.Policy.MaxOpenFiles = &limit
+	expect(t, exited(0, "20\n20\n"), run(t, s, limits))
+	// More than the host may have is as much as it may have.
+	var host unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &host); err != nil {
+		t.Fatal(err)
+	}
+	own := run(t, newSandbox(), shell("ulimit -Hn; ulimit -Hn"))
+	limit = 1 << 30
+	expect(t, own, run(t, s, limits))
+}
+
+func TestMaxOpenFilesIsEnforced(t *testing.T) {
+	limit := uint64(6)
+	s := newSandbox()
+	s.Policy.MaxOpenFiles = &limit
+	result := run(t, s, shell("exec 3</etc/passwd 4<&3 5<&3; exec 6<&3 || exit 9"))
+	if result.ExitCode == 0 {
+		t.Errorf("descriptor 6 was opened: %q", result.Stderr)
+	}
+}
+
+// One byte and not zero: see policy.Rlimits.
+func TestNoCoreDump(t *testing.T) {
+	expect(t, exited(0, "1 1\n"), run(t, newSandbox("/proc"),
+		shell(`while read -r a b c d soft hard; do :; done </dev/null; grep 'core file' /proc/self/limits | (read -r a b c d soft hard; echo $d $soft)`)))
+}
