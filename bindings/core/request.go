@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -130,10 +131,13 @@ func (r *request) registrations() ([]sandbox.Registration, error) {
 	return registrations, nil
 }
 
-// seconds is a duration of Python's; none is 0.
+// seconds is a duration of Python's; none is 0. What is longer than Go can say is cut: some 292 years.
 func seconds(s *float64) time.Duration {
 	if s == nil {
 		return 0
+	}
+	if *s > math.MaxInt64/float64(time.Second) {
+		return math.MaxInt64
 	}
 	return time.Duration(*s * float64(time.Second))
 }

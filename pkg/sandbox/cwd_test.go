@@ -109,7 +109,10 @@ func TestWorkingDirectoryThatMayNotBeEntered(t *testing.T) {
 	}
 	s := newSandbox()
 	s.Policy.Cwd = closed
-	p := start(t, s, command("true"))
+	p, _, err := s.Start(command("true"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := "confine the command: change to the working directory: permission denied"
 	result, err := p.Wait()
 	if result != nil || err == nil || err.Error() != want || !errors.Is(err, unix.EACCES) {

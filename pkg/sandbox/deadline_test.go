@@ -31,6 +31,9 @@ func announced(t *testing.T, c *sandbox.Command) (line func() string) {
 		r.Close()
 		w.Close()
 	})
+	if err := r.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		t.Fatal(err)
+	}
 	c.Stdout = sandbox.File(int(w.Fd()))
 	lines := bufio.NewReader(r)
 	return func() string {

@@ -82,7 +82,7 @@ type feed struct {
 // write gives what the pipe takes, and closes it after the last byte. A command that does not want more is fine.
 func (f *feed) write() error {
 	for f.fd >= 0 && len(f.rest) > 0 {
-		n, err := unix.Write(f.fd, f.rest)
+		n, err := writeQuietly(f.fd, f.rest)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
