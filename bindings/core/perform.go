@@ -3,11 +3,14 @@ package core
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"sandlock/pkg/deputy"
 	"sandlock/pkg/notify"
+	"sandlock/pkg/supervise"
 )
 
 // performed is what a call gave that was performed on a task's behalf: a descriptor, which is Python's from here on, or
@@ -17,30 +20,60 @@ type performed struct {
 	CloseOnExec bool  `json:"close_on_exec"`
 	Value       int64 `json:"value"`
 	Errno       int   `json:"errno"`
+	// Unjudged is the length of the name, in the slot's data, of what is to be judged first; else 0.
+	Unjudged int `json:"unjudged"`
+	// Waits is true when the call waits for somebody else, and is answered when that is over.
+	Waits bool `json:"waits"`
 }
 
 // Perform performs the call of a pending notification, with paths in the place of those in the task's memory, and gives
-// a performed as JSON. The paths are the data of a worker's slot: the first has the given length, the second, for
-// calls with two (otherwise -1), follows it.
-func Perform(handle int64, index int, id uint64, first, second int) (text string, err error) {
+// a performed as JSON. The data of a worker's slot, of the given length, is the paths and, with judging, the names that
+// the paths may lead to; each ends with NUL.
+func Perform(handle int64, index int, id uint64, length int, judging bool) (text string, err error) {
 	defer recovered(&err)
-	data, n, ok := pending(handle, index, id, first+max(second, 0))
+	data, n, ok := pending(handle, index, id, length)
 	if !ok {
 		return "", encode(notify.ErrGone)
 	}
-	paths := []string{string(data[:first])}
-	if second >= 0 {
-		paths = append(paths, string(data[first:first+second]))
+	words := strings.Split(string(data[:length]), "\x00")
+	count := deputy.Paths(n.Syscall())
+	if words = words[:len(words)-1]; len(words) < count {
+		return "", encode(fmt.Errorf("%d paths are not enough for system call %d", len(words), n.Syscall()))
 	}
-	result, err := lookUp(handle).process.Deputy().Perform(&n, paths...)
+	process := lookUp(handle).process
+	var result deputy.Result
+	if judging {
+		result, err = process.Deputy().PerformJudged(&n, words[count:], words[:count]...)
+	} else {
+		result, err = process.Deputy().Perform(&n, words[:count]...)
+	}
 	switch {
 	case errors.Is(err, unix.EAGAIN):
 		result = deputy.Result{FD: -1, Errno: unix.EAGAIN}
 	case err != nil:
 		return "", encode(err)
 	}
-	encoded, err := json.Marshal(performed{result.FD, result.CloseOnExec, result.Value, int(result.Errno)})
+	waits := result.Waits()
+	if waits {
+		process.Deputy().Await(result, func(result deputy.Result) { complete(process.Supervisor(), id, result) })
+	}
+	encoded, err := json.Marshal(performed{result.FD, result.CloseOnExec, result.Value, int(result.Errno),
+		copy(data, result.Unjudged), waits})
 	return string(encoded), encode(err)
+}
+
+// complete answers a call that has waited, unless its task is gone or has its answer already.
+func complete(s *supervise.Supervisor, id uint64, result deputy.Result) {
+	if result.FD < 0 {
+		s.Complete(id, supervise.Fail(result.Errno))
+		return
+	}
+	defer unix.Close(result.FD)
+	flags := uint32(0)
+	if result.CloseOnExec {
+		flags = unix.O_CLOEXEC
+	}
+	s.Complete(id, supervise.SendFD(result.FD, flags))
 }
 
 // PathCount is how many paths a call takes that can be performed on a task's behalf, 0 for one that cannot be.

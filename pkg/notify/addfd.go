@@ -1,7 +1,9 @@
 package notify
 
 import (
+	"errors"
 	"fmt"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -24,9 +26,26 @@ func (n *Notification) PlaceFD(source, target int, newFlags uint32) error {
 	return err
 }
 
+// ErrMisanswered says that the kernel has answered a call with 0 in the place of the number of a descriptor.
+var ErrMisanswered = errors.New("the call was answered with 0 and no descriptor")
+
 // SendFD opens a copy of a host's descriptor in the task under the lowest free number and returns that number from the
 // call, in one step (Linux 5.14). It gives the number.
+//
+// When a signal interrupts the step, the kernel (seen on Linux 6.18) gives up the descriptor but not the answer: the
+// call returns 0, and a task that wanted to open a file reads its stdin. So signals are blocked meanwhile. SIGSTOP
+// cannot be: that is ErrMisanswered, and the task must not go on.
 func (n *Notification) SendFD(source int, newFlags uint32) (int, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before); err != nil {
+		return -1, fmt.Errorf("block signals: %w", err)
+	}
+	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
 	return n.addFD(rawAddFD{id: n.raw.id, flags: unix.SECCOMP_ADDFD_FLAG_SEND, srcFD: uint32(source),
 		newFlags: newFlags})
 }
@@ -41,7 +60,9 @@ func (n *Notification) addFD(request rawAddFD) (int, error) {
 		switch errno {
 		case 0:
 			return int(number), nil
-		case unix.ENOENT, unix.EINPROGRESS:
+		case unix.EINPROGRESS: // answered already, and nobody but this call answers
+			return -1, ErrMisanswered
+		case unix.ENOENT:
 			return -1, ErrGone
 		case unix.EINTR: // this thread was signalled before the task took the descriptor
 			continue

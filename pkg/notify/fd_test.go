@@ -118,7 +118,10 @@ func TestDescriptorThatCannotBeGiven(t *testing.T) {
 
 func TestNoDescriptorForWhoIsGone(t *testing.T) {
 	for name, over := range map[string]func(*child, *notify.Notification){
-		"answered": func(_ *child, n *notify.Notification) { n.Continue() },
+		"answered": func(c *child, n *notify.Notification) {
+			n.Return(0)
+			c.told(t) // it has taken the answer
+		},
 		"killed":   func(c *child, _ *notify.Notification) { c.kill(t) },
 		"closed":   func(c *child, _ *notify.Notification) { c.listener.Close() },
 	} {

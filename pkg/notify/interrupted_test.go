@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -14,23 +15,46 @@ import (
 	"sandlock/pkg/notify"
 )
 
-// Go's runtime preempts by signals; here the receiving thread gets as many as another thread can send.
-func TestReceiveSurvivesSignals(t *testing.T) {
-	const asked = 500
-	c := startChild(t, "ask N", strconv.Itoa(asked))
+func init() {
+	children["ask in threads"] = askInThreads
+	children["take descriptors"] = takeDescriptors
+}
+
+// askInThreads asks in as many threads as its argument says, each with its own number, and tells the sum of the answers.
+func askInThreads() {
+	threads, _ := strconv.Atoi(os.Args[1])
+	var sum atomic.Int64
+	var all sync.WaitGroup
+	for i := range threads {
+		all.Go(func() { sum.Add(ask(uintptr(i))) })
+	}
+	all.Wait()
+	fmt.Println(sum.Load())
+}
+
+// takeDescriptors asks as often as its argument says, each time for a descriptor, and tells how often it got one.
+func takeDescriptors() {
+	count, _ := strconv.Atoi(os.Args[1])
+	right := 0
+	for range count {
+		if fd := int(ask()); fd > 2 && unix.Close(fd) == nil {
+			right++
+		}
+	}
+	fmt.Println(right)
+}
+
+// underSignals sends signals to the calling thread, as many as another one can, until the returned function is called.
+// Go's runtime preempts by this one: every supervisor gets some.
+func underSignals(t *testing.T) (stop func()) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	receiver := unix.Gettid()
-	done := make(chan struct{})
+	thread := unix.Gettid()
+	done, sent := make(chan struct{}), make(chan struct{})
 	var sender sync.WaitGroup
-	defer sender.Wait()
-	defer close(done)
-	sent := make(chan struct{})
 	sender.Go(func() {
 		for first := true; ; first = false {
-			if err := unix.Tgkill(os.Getpid(), receiver, unix.SIGURG); err != nil {
+			if err := unix.Tgkill(os.Getpid(), thread, unix.SIGURG); err != nil {
 				t.Error(err)
-				return
 			}
 			if first {
 				close(sent)
@@ -43,6 +67,17 @@ func TestReceiveSurvivesSignals(t *testing.T) {
 		}
 	})
 	<-sent
+	return func() {
+		close(done)
+		sender.Wait()
+		runtime.UnlockOSThread()
+	}
+}
+
+func TestReceiveSurvivesSignals(t *testing.T) {
+	const asked = 500
+	c := startChild(t, "ask N", strconv.Itoa(asked))
+	defer underSignals(t)()
 	for range asked {
 		n := c.receive(t)
 		if _, err := n.Read(make([]byte, 1), n.InstructionPointer()); err != nil {
@@ -56,6 +91,73 @@ func TestReceiveSurvivesSignals(t *testing.T) {
 		t.Errorf("%d of %d answers were right", got, asked)
 	}
 	expectEnded(t, c.listener.Receive(new(notify.Notification)))
+}
+
+// The kernel's lock is held for long while a process with several threads takes a descriptor for which its table must
+// grow. Who waits for the lock meanwhile is interrupted by a signal.
+func TestAnswersSurviveSignals(t *testing.T) {
+	const others = 10
+	c := startChild(t, "ask in threads", strconv.Itoa(1+others))
+	taking := c.receive(t)
+	fd := given(t)
+	var placing sync.WaitGroup
+	defer placing.Wait()
+	done := make(chan struct{})
+	placing.Go(func() {
+		defer close(done)
+		for number := 100; number < 1<<16; number *= 2 {
+			err := taking.PlaceFD(fd, number, 0)
+			if errors.Is(err, unix.EBADF) {
+				break // the child's limit
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	defer underSignals(t)()
+	want := int64(0)
+	for range others {
+		n := c.receive(t)
+		for again := true; again; {
+			select {
+			case <-done:
+				again = false
+			default:
+			}
+			if !n.Valid() {
+				t.Error("a notification is over before its answer")
+			}
+		}
+		want += int64(n.Args()[0])
+		if err := n.Return(int64(n.Args()[0])); err != nil {
+			t.Error(err)
+		}
+	}
+	<-done
+	want += int64(taking.Args()[0])
+	if err := taking.Return(int64(taking.Args()[0])); err != nil {
+		t.Error(err)
+	}
+	if got := c.told(t); got != want {
+		t.Errorf("the answers add up to %d, not %d", got, want)
+	}
+}
+
+// A signal before the task has taken the descriptor must not make the call return anything else.
+func TestSentDescriptorsSurviveSignals(t *testing.T) {
+	const asked = 2000
+	c := startChild(t, "take descriptors", strconv.Itoa(asked))
+	fd := given(t)
+	defer underSignals(t)()
+	for range asked {
+		if number, err := c.receive(t).SendFD(fd, unix.O_CLOEXEC); err != nil || number < 3 {
+			t.Errorf("SendFD: %d, %v", number, err)
+		}
+	}
+	if got := c.told(t); got != asked {
+		t.Errorf("the child got %d of %d descriptors", got, asked)
+	}
 }
 
 // killing kills its children at different moments: before, while and after they ask.

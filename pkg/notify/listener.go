@@ -66,8 +66,14 @@ func (l *Listener) Receive(n *Notification) error {
 			unix.Read(l.wakeup, count[:]) // fails only when another receiver has taken it
 			return ErrInterrupted
 		}
-		if ready[0].Revents&unix.POLLIN == 0 {
+		switch events := ready[0].Revents; {
+		case events&unix.POLLIN != 0:
+		case events&unix.POLLHUP != 0:
 			return ErrEnded
+		case events&unix.POLLNVAL != 0:
+			return fmt.Errorf("wait for a notification: %w", unix.EBADF)
+		default: // POLLERR: a signal interrupted the kernel while it waited for its own lock
+			continue
 		}
 		n.raw = rawNotification{} // the kernel refuses anything but zeros
 		switch errno := l.ioctl(unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n.raw)); errno {
@@ -128,5 +134,10 @@ func (l *Listener) locked(request uint, argument unsafe.Pointer) unix.Errno {
 	if l.closed {
 		return unix.ENOENT
 	}
-	return l.ioctl(request, argument)
+	for {
+		// The kernel's lock for the filter's notifications is waited for interruptibly.
+		if errno := l.ioctl(request, argument); errno != unix.EINTR {
+			return errno
+		}
+	}
 }

@@ -98,6 +98,9 @@ func (a Action) apply(n *notify.Notification, root int) (fd int, err error) {
 		return a.target, n.Continue()
 	case kindSendFD:
 		fd, err := n.SendFD(a.fd, a.flags)
+		if errors.Is(err, notify.ErrMisanswered) {
+			return -1, errors.Join(err, Kill(unix.SIGKILL, 0).kill(n, root))
+		}
 		if err != nil {
 			return -1, errors.Join(err, n.Fail(errnoOf(err)))
 		}

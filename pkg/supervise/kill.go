@@ -17,15 +17,17 @@ func (a Action) kill(n *notify.Notification, root int) error {
 	if a.kind == kindKillProcess {
 		return a.killProcess(n, root)
 	}
+	// A process's group is of its session, and the command has a session of its own: no group of a task of the sandbox
+	// reaches outside.
+	own, err := unix.Getpgid(n.Task())
+	if err != nil || !n.Valid() {
+		return nil // gone already
+	}
 	group := a.pid
 	if group == 0 {
-		own, err := unix.Getpgid(n.Task())
-		if err != nil || !n.Valid() {
-			return nil // gone already
-		}
 		group = own
 	}
-	if !descends(group, root) {
+	if group != own && !descends(group, root) {
 		return fmt.Errorf("kill process group %d: it is not the sandbox's", group)
 	}
 	if err := unix.Kill(-group, a.signal); err != nil && !errors.Is(err, unix.ESRCH) {
@@ -37,9 +39,11 @@ func (a Action) kill(n *notify.Notification, root int) error {
 func (a Action) killProcess(n *notify.Notification, root int) error {
 	pid := a.pid
 	if pid == 0 {
-		if pid = threadGroup(n.Task()); pid == 0 || !n.Valid() {
-			return nil // gone already
-		}
+		pid = n.Task()
+	}
+	// A notification names a thread, and so may who decides about it.
+	if pid = threadGroup(pid); pid == 0 || !n.Valid() {
+		return nil // gone already
 	}
 	// The descriptor comes first: what is found out about the number afterwards is true of it, or it is dead.
 	fd, err := unix.PidfdOpen(pid, 0)
