@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Callable
 
 import pytest
 
 from sandlock import Sandbox
-from tests.support.processes import Fifo, children
+from tests.support.processes import Fifo, MakeFifo, children
+from tests.support.programs import Program, compile_program, compiler
 from tests.support.sandboxes import tool_sandbox
-
-PROGRAMS = Path(__file__).parent / "programs"
-
-Program = Callable[[str], Path]
 
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
     """Give the path of a compiled tests/programs/NAME.c. Each is compiled once."""
-    gcc = shutil.which("gcc")
-    if gcc is None:
+    if compiler() is None:
         pytest.skip("gcc is not on PATH")
     folder = tmp_path_factory.mktemp("programs")
 
     def compiled(name: str) -> Path:
         target = folder / name
         if not target.exists():
-            options = ["-O1", "-Wall", "-Wextra", "-Werror", "-pthread"]
-            subprocess.run([gcc, *options, "-o", target, PROGRAMS / f"{name}.c"], check=True, timeout=60)
+            compile_program(name, target)
         return target
 
     return compiled
@@ -44,7 +36,7 @@ def box() -> Sandbox:
 
 
 @pytest.fixture
-def make_fifo(tmp_path: Path) -> Iterator[Callable[[str], Fifo]]:
+def make_fifo(tmp_path: Path) -> Iterator[MakeFifo]:
     """Make named pipes in the test's folder."""
     made: list[Fifo] = []
 

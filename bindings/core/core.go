@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/cgo"
+	"sync"
 	"time"
 
 	"sandlock/pkg/landlock"
@@ -14,45 +15,55 @@ import (
 	"sandlock/pkg/seccomp"
 )
 
-// A run is one started command, or one that could not be executed.
+// A run is one command.
 type run struct {
-	process *sandbox.Process // nil when the command could not be executed
+	process *sandbox.Process // nil when it has not started, or could not be executed
 	result  *sandbox.Result
 	workers []*worker
 	frame   frame
+	mapped  sync.RWMutex // held for reading while the frame is in use
 }
 
-// Start starts the command of a request (see request.go) and gives the handle of its run. The error's text is JSON,
-// see fault.go.
-func Start(text string) (handle int64, err error) {
+// New gives the handle of a run that has not started. It holds nothing yet; Close ends it.
+func New() (handle int64, err error) {
 	defer recovered(&err)
-	r, err := parse(text)
+	return int64(cgo.NewHandle(&run{})), nil
+}
+
+// Start starts the command of a request (see request.go). The error's text is JSON, see fault.go. The caller may be
+// interrupted before it learns what became of it: Close ends whatever has started.
+func Start(handle int64, text string) (started bool, err error) {
+	defer recovered(&err)
+	r := lookUp(handle)
+	q, err := parse(text)
 	if err != nil {
-		return 0, encode(err)
+		return false, encode(err)
 	}
-	started := &run{}
-	if r.pulls() {
-		if started.frame, err = newFrame(r.Workers); err != nil {
-			return 0, encode(err)
+	if q.pulls() {
+		if r.frame, err = newFrame(q.Workers); err != nil {
+			return false, encode(err)
 		}
 	}
-	registrations, err := r.registrations()
-	if err == nil {
-		s := sandbox.Sandbox{Policy: *r.policy, Handlers: registrations}
-		started.process, started.result, err = s.Start(r.command())
-	}
+	registrations, err := q.registrations()
 	if err != nil {
-		return 0, encode(errors.Join(err, started.frame.close()))
+		return false, encode(err)
 	}
-	if r.Timeout != nil && started.process != nil {
-		started.process.SetDeadline(time.Now().Add(seconds(r.Timeout)))
+	s := sandbox.Sandbox{Policy: *q.policy, Handlers: registrations}
+	if r.process, r.result, err = s.Start(q.command()); err != nil {
+		return false, encode(err)
 	}
-	if started.process != nil && r.pulls() {
-		for i := range r.Workers {
-			started.workers = append(started.workers, started.newWorker(i))
+	if r.process == nil {
+		return false, nil
+	}
+	if q.Timeout != nil {
+		r.process.SetDeadline(time.Now().Add(seconds(q.Timeout)))
+	}
+	if q.pulls() {
+		for i := range q.Workers {
+			r.workers = append(r.workers, r.newWorker(i))
 		}
 	}
-	return int64(cgo.NewHandle(started)), nil
+	return true, nil
 }
 
 // Frame is the descriptor of the memory that the run's workers share with Python, or -1. It stays the run's.
@@ -109,6 +120,9 @@ func Outcome(handle int64) (text string, err error) {
 			return "", encode(err)
 		}
 	}
+	if r.result == nil {
+		return "", encode(errors.New("the run has not started"))
+	}
 	o := outcome{ExitCode: r.result.ExitCode, Signal: int(r.result.Signal), Reason: int(r.result.Reason)}
 	if r.result.Err != nil {
 		o.Error = r.result.Err.Error()
@@ -138,16 +152,28 @@ func Output(handle int64, stream int) (data []byte, err error) {
 	return r.result.Stderr, nil
 }
 
-// Close kills what still runs and frees the run; the handle is void afterwards. No thread may be in Next any more.
+// Close kills what still runs and frees the run; its handle is void afterwards. Closing again does nothing.
 func Close(handle int64) (closed bool, err error) {
 	defer recovered(&err)
-	r := lookUp(handle)
-	cgo.Handle(handle).Delete()
+	closing.Lock()
+	defer closing.Unlock()
+	r, ok := find(handle)
+	if !ok {
+		return false, nil
+	}
 	if r.process != nil {
 		err = r.process.Close()
 	}
-	return true, encode(errors.Join(err, r.frame.close()))
+	r.mapped.Lock()
+	defer r.mapped.Unlock()
+	err = errors.Join(err, r.frame.close())
+	r.frame = frame{}
+	cgo.Handle(handle).Delete()
+	return true, encode(err)
 }
+
+// closing keeps two threads from closing the same run: one that finishes it, and the garbage collector of Python.
+var closing sync.Mutex
 
 // LandlockABI is the kernel's Landlock version.
 func LandlockABI() (abi int, err error) {
@@ -174,7 +200,18 @@ func Syscalls() (text string, err error) {
 	return string(encoded), encode(err)
 }
 
+// lookUp panics for a void handle, which every function turns into an error.
 func lookUp(handle int64) *run { return cgo.Handle(handle).Value().(*run) }
+
+// find is lookUp for a handle that may be void.
+func find(handle int64) (r *run, ok bool) {
+	defer func() {
+		if recover() != nil {
+			r, ok = nil, false
+		}
+	}()
+	return lookUp(handle), true
+}
 
 // recovered turns a panic into an error: one that crosses into C ends the host.
 func recovered(err *error) {

@@ -88,7 +88,7 @@ func TestFaultAboutBytes(t *testing.T) {
 			for field, value := range test.fields {
 				fields[field] = value
 			}
-			handle, err := Start(asJSON(t, fields))
+			handle, err := startNew(asJSON(t, fields))
 			f := asFault(t, err)
 			if handle != 0 || f.Kind != "policy" || !strings.Contains(f.Message, test.tells) {
 				t.Errorf("handle %d, fault %+v; want one of kind policy that tells %q", handle, f, test.tells)

@@ -31,6 +31,7 @@ type performed struct {
 // the paths may lead to; each ends with NUL.
 func Perform(handle int64, index int, id uint64, length int, judging bool) (text string, err error) {
 	defer recovered(&err)
+	defer keepFrame(handle)()
 	data, n, ok := pending(handle, index, id, length)
 	if !ok {
 		return "", encode(notify.ErrGone)

@@ -47,7 +47,7 @@ func handled(workers int, syscalls []string, args ...string) map[string]any {
 // begin starts a run that is closed with the test.
 func begin(t *testing.T, fields map[string]any) (handle int64) {
 	t.Helper()
-	handle, err := Start(asJSON(t, fields))
+	handle, err := startNew(asJSON(t, fields))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,4 +359,17 @@ func descriptors(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(entries)
+}
+
+// startNew is New and Start; a run that cannot start is closed.
+func startNew(request string) (int64, error) {
+	handle, err := New()
+	if err != nil {
+		return 0, err
+	}
+	if _, err := Start(handle, request); err != nil {
+		Close(handle)
+		return 0, err
+	}
+	return handle, nil
 }

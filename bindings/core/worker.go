@@ -23,7 +23,10 @@ func (r *run) newWorker(i int) *worker {
 // says that there will be none. Each worker belongs to one thread, which must come back for its answer to be given.
 func Next(handle int64, index int) (more bool, err error) {
 	defer recovered(&err)
-	r := lookUp(handle)
+	r, ok := find(handle)
+	if !ok {
+		return false, nil // closed meanwhile
+	}
 	w := r.workers[index]
 	w.Answer(w.action())
 	n := r.process.Supervisor().Next(w.Worker)

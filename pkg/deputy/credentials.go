@@ -2,9 +2,10 @@ package deputy
 
 import (
 	"fmt"
-	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,91 +14,163 @@ import (
 // credentials are what the kernel looks at when a task opens a file.
 type credentials struct {
 	uid, gid     int // of the file system: see setfsuid(2)
-	groups       string
+	groups       []uint32
 	capabilities uint64 // effective
-	umask        int
 }
 
-// credentialsOf reads /proc/TASK/status.
-func credentialsOf(task int) (credentials, error) {
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(task) + "/status")
+func (c credentials) equal(other credentials) bool {
+	return c.uid == other.uid && c.gid == other.gid && c.capabilities == other.capabilities &&
+		slices.Equal(c.groups, other.groups)
+}
+
+// A caller is the task for which a call is performed.
+type caller struct {
+	task, process int
+	credentials
+	real  credentials // what access(2) looks at
+	umask int
+}
+
+// callerOf reads /proc/TASK/status.
+func callerOf(task int) (caller, error) {
+	status, err := readSmall("/proc/" + strconv.Itoa(task) + "/status")
 	if err != nil {
-		return credentials{}, fmt.Errorf("read the task's credentials: %w", err)
+		return caller{}, fmt.Errorf("read the task's credentials: %w", err)
 	}
-	var c credentials
-	for line := range strings.Lines(string(status)) {
-		name, value, _ := strings.Cut(line, ":")
-		fields := strings.Fields(value)
-		var err error
-		switch {
-		case name == "Uid" && len(fields) == 4:
-			c.uid, err = strconv.Atoi(fields[3])
-		case name == "Gid" && len(fields) == 4:
-			c.gid, err = strconv.Atoi(fields[3])
-		case name == "Groups":
-			c.groups = strings.Join(fields, " ")
-		case name == "CapEff" && len(fields) == 1:
-			c.capabilities, err = strconv.ParseUint(fields[0], 16, 64)
-		case name == "Umask" && len(fields) == 1:
-			var mask uint64
-			mask, err = strconv.ParseUint(fields[0], 8, 12)
-			c.umask = int(mask)
-		}
-		if err != nil {
-			return credentials{}, fmt.Errorf("read the task's %s: %w", name, err)
-		}
+	c, err := parseStatus(status)
+	if err != nil {
+		return caller{}, fmt.Errorf("read the status of task %d: %w", task, err)
 	}
+	c.task = task
 	return c, nil
 }
 
-// assume gives the calling thread the file system credentials of a task that has other ones, until restore. They are a
-// thread's own in the kernel; libc and Go keep those of all threads equal, hence the raw calls. More than the thread has
-// cannot be had: that is an error.
-func assume(own, wanted credentials) (restore func(), err error) {
+// readSmall is os.ReadFile without the poller's overhead, which is most of the cost where a file is short.
+func readSmall(path string) (string, error) {
+	fd, err := openat2(unix.AT_FDCWD, path, unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC})
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	var text []byte
+	buffer := make([]byte, 4096)
+	for {
+		n, err := unix.Read(fd, buffer)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n == 0 {
+			return string(text), err
+		}
+		text = append(text, buffer[:n]...)
+	}
+}
+
+// parseStatus takes what it needs from a status file of proc(5).
+func parseStatus(status string) (c caller, err error) {
+	fields := make(map[string][]string)
+	for line := range strings.Lines(status) {
+		switch name, value, _ := strings.Cut(line, ":"); name {
+		case "Tgid", "Umask", "Groups", "Uid", "Gid", "CapEff", "CapPrm":
+			fields[name] = strings.Fields(value)
+		}
+	}
+	number := func(name string, column, base int) uint64 {
+		values := fields[name]
+		if column >= len(values) {
+			err = fmt.Errorf("there is no %s", name)
+			return 0
+		}
+		value, failed := strconv.ParseUint(values[column], base, 64)
+		if failed != nil {
+			err = failed
+		}
+		return value
+	}
+	c.process = int(number("Tgid", 0, 10))
+	c.umask = int(number("Umask", 0, 8))
+	for column := range fields["Groups"] {
+		c.groups = append(c.groups, uint32(number("Groups", column, 10)))
+	}
+	// Real, effective, saved, file system.
+	c.uid, c.gid = int(number("Uid", 3, 10)), int(number("Gid", 3, 10))
+	c.capabilities = number("CapEff", 0, 16)
+	c.real = credentials{uid: int(number("Uid", 0, 10)), gid: int(number("Gid", 0, 10)), groups: c.groups}
+	if c.real.uid == 0 {
+		c.real.capabilities = number("CapPrm", 0, 16)
+	}
+	return c, err
+}
+
+// ownCredentials are those of the calling thread.
+func ownCredentials() (credentials, error) {
+	// What they are is what an impossible value leaves them.
+	uid, _, _ := unix.RawSyscall(unix.SYS_SETFSUID, ^uintptr(0), 0, 0)
+	gid, _, _ := unix.RawSyscall(unix.SYS_SETFSGID, ^uintptr(0), 0, 0)
+	c := credentials{uid: int(uid), gid: int(gid)}
+	count, _, errno := unix.RawSyscall(unix.SYS_GETGROUPS, 0, 0, 0)
+	if errno == 0 && count > 0 {
+		c.groups = make([]uint32, count)
+		_, _, errno = unix.RawSyscall(unix.SYS_GETGROUPS, count, uintptr(unsafe.Pointer(&c.groups[0])), 0)
+	}
+	if errno != 0 {
+		return credentials{}, fmt.Errorf("read the own groups: %w", errno)
+	}
+	_, data, err := capabilities()
+	c.capabilities = uint64(data[0].Effective) | uint64(data[1].Effective)<<32
+	return c, err
+}
+
+// assume gives the calling thread the umask and the file system credentials of a caller, the latter until restore. They
+// are a thread's own in the kernel; libc and Go keep those of all threads equal, hence the raw calls. More than the
+// thread has cannot be had: that is an error.
+func assume(wanted caller) (restore func(), err error) {
 	unix.Umask(wanted.umask)
-	if own.uid == wanted.uid && own.gid == wanted.gid && own.groups == wanted.groups && own.capabilities == wanted.capabilities {
+	own, err := ownCredentials()
+	if err != nil {
+		return nil, err
+	}
+	if own.equal(wanted.credentials) {
 		return func() {}, nil
 	}
 	if wanted.capabilities&^own.capabilities != 0 {
 		return nil, fmt.Errorf("assume the task's capabilities: %w", unix.EPERM)
 	}
+	keepDumpable()
 	restore = func() {
 		unix.RawSyscall(unix.SYS_SETFSUID, uintptr(own.uid), 0, 0)
 		setCapabilities(own.capabilities)
 		unix.RawSyscall(unix.SYS_SETFSGID, uintptr(own.gid), 0, 0)
 		setGroups(own.groups)
+		restoreDumpable()
 	}
-	if own.groups != wanted.groups {
-		if err := setGroups(wanted.groups); err != nil {
-			restore()
-			return nil, fmt.Errorf("assume the task's groups: %w", err)
-		}
-	}
-	unix.RawSyscall(unix.SYS_SETFSGID, uintptr(wanted.gid), 0, 0)
-	unix.RawSyscall(unix.SYS_SETFSUID, uintptr(wanted.uid), 0, 0)
-	// Neither reports an error; what they are is what an impossible value leaves them.
-	gid, _, _ := unix.RawSyscall(unix.SYS_SETFSGID, ^uintptr(0), 0, 0)
-	uid, _, _ := unix.RawSyscall(unix.SYS_SETFSUID, ^uintptr(0), 0, 0)
-	if int(gid) != wanted.gid || int(uid) != wanted.uid {
+	if err := own.become(wanted.credentials); err != nil {
 		restore()
-		return nil, fmt.Errorf("assume the task's user and group: %w", unix.EPERM)
-	}
-	if err := setCapabilities(wanted.capabilities); err != nil {
-		restore()
-		return nil, fmt.Errorf("assume the task's capabilities: %w", err)
+		return nil, fmt.Errorf("assume the task's credentials: %w", err)
 	}
 	return restore, nil
 }
 
-func setGroups(list string) error {
-	var groups []uint32
-	for field := range strings.FieldsSeq(list) {
-		group, err := strconv.ParseUint(field, 10, 32)
-		if err != nil {
+func (own credentials) become(wanted credentials) error {
+	if !slices.Equal(own.groups, wanted.groups) {
+		if err := setGroups(wanted.groups); err != nil {
 			return err
 		}
-		groups = append(groups, uint32(group))
 	}
+	// Neither reports an error.
+	unix.RawSyscall(unix.SYS_SETFSGID, uintptr(wanted.gid), 0, 0)
+	unix.RawSyscall(unix.SYS_SETFSUID, uintptr(wanted.uid), 0, 0)
+	if err := setCapabilities(wanted.capabilities); err != nil {
+		return err
+	}
+	got, err := ownCredentials()
+	if err == nil && !got.equal(wanted) {
+		err = unix.EPERM
+	}
+	return err
+}
+
+func setGroups(groups []uint32) error {
 	_, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(unsafe.SliceData(groups))), 0)
 	if errno != 0 {
 		return errno
@@ -105,13 +178,44 @@ func setGroups(list string) error {
 	return nil
 }
 
+func capabilities() (header unix.CapUserHeader, data [2]unix.CapUserData, err error) {
+	header = unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	err = unix.Capget(&header, &data[0])
+	return header, data, err
+}
+
 // setCapabilities sets the effective set of the calling thread and leaves the others.
 func setCapabilities(effective uint64) error {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
+	header, data, err := capabilities()
+	if err != nil {
 		return err
 	}
 	data[0].Effective, data[1].Effective = uint32(effective), uint32(effective>>32)
 	return unix.Capset(&header, &data[0])
+}
+
+// The kernel makes a process undumpable when one of its threads changes credentials (commit_creds in kernel/cred.c),
+// and leaves it so.
+var dumpable struct {
+	sync.Mutex
+	changed int // threads that have other credentials
+	before  int
+}
+
+func keepDumpable() {
+	dumpable.Lock()
+	defer dumpable.Unlock()
+	if dumpable.changed == 0 {
+		dumpable.before, _ = unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	}
+	dumpable.changed++
+}
+
+func restoreDumpable() {
+	dumpable.Lock()
+	defer dumpable.Unlock()
+	dumpable.changed--
+	if dumpable.changed == 0 && dumpable.before == 1 {
+		unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
+	}
 }

@@ -14,7 +14,7 @@ import (
 // ErrUnsupported says that a system call cannot be performed for somebody else, such as execve, or is not known here.
 var ErrUnsupported = errors.New("the system call cannot be performed on the task's behalf")
 
-// maxThreads bounds how many calls may be performed at once; some block, such as the opening of a FIFO.
+// maxThreads bounds how many calls may be performed at once.
 const maxThreads = 64
 
 // A Deputy performs calls for the tasks of one sandbox.
@@ -24,9 +24,7 @@ type Deputy struct {
 	mu      sync.Mutex
 	idle    []*thread
 	threads []*thread
-	fifos   []int // that threads wait to open
 	closed  bool
-	running sync.WaitGroup
 }
 
 // New makes a deputy inside a Landlock ruleset, whose descriptor it owns.
@@ -39,72 +37,90 @@ type Result struct {
 	Value       int64
 	Errno       unix.Errno
 
+	// Unjudged is where one of the paths leads, when that is no name that was judged: nothing was done then.
+	Unjudged string
+
 	output  []byte // for the task's memory
 	address uint64
 	outside func() Result // what is left to do outside of the domain, which gives the result
+	waiting *waiting
 }
 
-// A job is one call on its way to a thread.
+// A job is one call on its way to a thread, and who wants its result.
 type job struct {
-	do   func() Result
-	done chan Result
+	do   func(*thread) Result
+	done func(Result)
 }
 
 // A thread is a confined OS thread.
 type thread struct {
-	jobs chan job
+	jobs  chan job
+	ended chan struct{}
+	fifo  int // that the thread waits to open, or -1; under the deputy's lock
 }
 
 // run performs something on a confined thread.
-func (d *Deputy) run(do func() Result) (Result, error) {
-	t, err := d.acquire()
-	if err != nil {
+func (d *Deputy) run(do func(*thread) Result) (Result, error) {
+	results := make(chan Result, 1)
+	if err := d.send(job{do, func(r Result) { results <- r }}); err != nil {
 		return Result{}, err
 	}
-	j := job{do: do, done: make(chan Result, 1)}
-	t.jobs <- j
-	result := <-j.done
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.idle = append(d.idle, t)
-	return result, nil
+	return <-results, nil
 }
 
-func (d *Deputy) acquire() (*thread, error) {
+// send gives a job to an idle thread, or to a new one.
+func (d *Deputy) send(j job) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
-		return nil, notify.ErrGone
+		return notify.ErrGone
 	}
 	if last := len(d.idle) - 1; last >= 0 {
 		t := d.idle[last]
 		d.idle = d.idle[:last]
-		return t, nil
+		t.jobs <- j // has room: the thread has taken the one before
+		return nil
 	}
 	if len(d.threads) >= maxThreads {
-		return nil, fmt.Errorf("perform a call: %d are under way: %w", maxThreads, unix.EAGAIN)
+		return fmt.Errorf("perform a call: %d are under way: %w", maxThreads, unix.EAGAIN)
 	}
-	t := &thread{jobs: make(chan job, 1)}
+	t := &thread{jobs: make(chan job, 1), ended: make(chan struct{}), fifo: -1}
 	ready := make(chan error)
-	d.running.Go(func() { d.serve(t, ready) })
+	go d.serve(t, ready)
 	if err := <-ready; err != nil {
-		return nil, err
+		return err
 	}
 	d.threads = append(d.threads, t)
-	return t, nil
+	t.jobs <- j
+	return nil
 }
 
 // serve confines its OS thread and performs what comes. The thread is never unlocked: it ends with the goroutine.
 func (d *Deputy) serve(t *thread, ready chan<- error) {
 	runtime.LockOSThread()
+	defer close(t.ended)
 	if err := confine(d.ruleset); err != nil {
 		ready <- err
 		return
 	}
 	ready <- nil
 	for j := range t.jobs {
-		j.done <- j.do()
+		result := t.perform(j)
+		d.mu.Lock()
+		d.idle = append(d.idle, t)
+		d.mu.Unlock()
+		j.done(result)
 	}
+}
+
+// perform turns a panic into an errno: what a task asks for must not end the host.
+func (t *thread) perform(j job) (result Result) {
+	defer func() {
+		if recover() != nil {
+			result = failed(unix.EIO)
+		}
+	}()
+	return j.do(t)
 }
 
 // confine gives the calling thread a file system context of its own and the sandbox's domain, for good.
@@ -129,14 +145,25 @@ func (d *Deputy) Close() error {
 		return nil
 	}
 	d.closed = true
-	for _, t := range d.threads {
+	var ends []int
+	released := make([]bool, len(d.threads))
+	for i, t := range d.threads {
 		close(t.jobs)
+		released[i] = true
+		if t.fifo >= 0 {
+			end, err := openBothEnds(t.fifo)
+			ends = append(ends, end)
+			released[i] = err == nil
+		}
 	}
-	both := d.releaseWaiters()
 	d.mu.Unlock()
-	d.running.Wait()
-	for _, fd := range both {
-		unix.Close(fd)
+	for i, t := range d.threads {
+		if released[i] { // nothing ends the others: they stay behind
+			<-t.ended
+		}
+	}
+	for _, end := range ends {
+		unix.Close(end)
 	}
 	return unix.Close(d.ruleset)
 }

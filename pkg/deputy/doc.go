@@ -5,7 +5,15 @@
 // ruleset and has the task's file system credentials: it reaches nothing that the task could not. Landlock restricts a
 // thread, not a process, and a confined thread can only end: each lives as long as the run.
 //
-// What a path means differs between the host and the task in some places: /proc/self, and whatever the kernel looks up
-// in the calling process. Names of the host's own process in /proc are replaced by the task's, and paths that lead
-// through the magic links of /proc (fd, cwd, exe, root) are refused with ELOOP.
+// A path may also lead elsewhere by the time that it is followed, when a link or a folder on the way is replaced. So a
+// call is performed in two steps: what the paths lead to is opened first, not for use, and then it is used through
+// that descriptor. In between its name can be judged: see [Deputy.PerformJudged].
+//
+// What a path means differs between the host and the task in some places. Names of the host's own process in /proc,
+// /proc/self among them, are replaced by the task's. Of the magic links of /proc, those of the task's own descriptors,
+// its executable and its folders are followed at the end of a path (/dev/stdin, /proc/self/fd/3); elsewhere they are
+// refused with ELOOP. /dev/tty is ENXIO, as for every process without a terminal. A process beside the task, of the
+// same sandbox, is as foreign to the deputy as the host's are: what /proc shows of it to its neighbours alone (environ,
+// exe, fd) is EACCES. And the kernel hands over no descriptor that was opened with O_PATH: folders and regular files are
+// opened for reading instead, others are EOPNOTSUPP.
 package deputy

@@ -3,6 +3,7 @@ package deputy
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 
@@ -14,23 +15,20 @@ import (
 // A request is one call that is being performed.
 type request struct {
 	*notify.Notification
-	deputy *Deputy
+	caller caller
 	args   [6]uint64
+	flags  uint64 // AT_...
 	places []place
 	input  []byte // the struct that the call reads beside its paths
 
-	// What a path in /proc names that is the task's own has to be opened outside of the domain: wanted says what, and
-	// then the call is performed anew with what was opened.
-	wanted   *ownFile
-	ownFiles map[ownFile]int
-	foundOwn bool // what was opened last is one of ownFiles
-}
+	judged   map[string]bool // nil: whatever the paths lead to
+	unjudged string
 
-// An ownFile is a file in the task's own folder of /proc, as one of the paths names it and with the flags of openat2(2).
-type ownFile struct {
-	place int
-	rest  string
-	how   unix.OpenHow
+	// A file in /proc that is the task's own has to be opened outside of the domain: missing says which, and then the
+	// call is performed anew with what was opened.
+	missing *ownFile
+	taken   map[ownFile]int
+	own     *ownFile // what lookUp found
 }
 
 // Paths gives the number of paths that a system call takes, 0 for one that cannot be performed.
@@ -39,6 +37,23 @@ func Paths(syscall int) int { return len(calls[syscall].paths) }
 // Perform performs the call of a notification with the given paths in the place of those in the task's memory.
 // ErrUnsupported says that this call cannot be.
 func (d *Deputy) Perform(n *notify.Notification, paths ...string) (Result, error) {
+	return d.perform(n, nil, paths)
+}
+
+// PerformJudged does as Perform when the paths lead to files whose absolute names are among those that were judged,
+// links followed where the call follows them. Else it does nothing and gives a name that is not.
+func (d *Deputy) PerformJudged(n *notify.Notification, judged []string, paths ...string) (Result, error) {
+	names := make(map[string]bool, len(judged))
+	for _, name := range judged {
+		names[name] = true
+	}
+	return d.perform(n, names, paths)
+}
+
+// maxOwnFiles bounds how often a call is performed anew, which a task may provoke by replacing links on the way.
+const maxOwnFiles = 16
+
+func (d *Deputy) perform(n *notify.Notification, judged map[string]bool, paths []string) (Result, error) {
 	c, ok := calls[n.Syscall()]
 	if !ok {
 		return Result{}, fmt.Errorf("system call %d: %w", n.Syscall(), ErrUnsupported)
@@ -46,69 +61,104 @@ func (d *Deputy) Perform(n *notify.Notification, paths ...string) (Result, error
 	if len(paths) != len(c.paths) {
 		return Result{}, fmt.Errorf("system call %d takes %d paths, not %d", n.Syscall(), len(c.paths), len(paths))
 	}
-	own, err := credentialsOf(unix.Gettid())
-	if err != nil {
-		return Result{}, err
-	}
-	r := &request{Notification: n, deputy: d, args: n.Args(), ownFiles: make(map[ownFile]int)}
+	r := &request{Notification: n, args: n.Args(), judged: judged, taken: make(map[ownFile]int)}
 	defer r.close()
-	wanted, err := r.gather(c, paths)
-	if err != nil {
+	if err := r.gather(c, paths); err != nil {
 		return failed(err), nil
 	}
-	if !n.Valid() { // what was read in /proc may be another process's
-		return Result{}, notify.ErrGone
-	}
-	var result Result
 	for range maxOwnFiles {
-		result, err = d.run(func() Result {
-			restore, err := assume(own, wanted)
-			if err != nil {
-				return failed(err)
-			}
-			defer restore()
-			return c.do(r)
-		})
-		if err != nil || r.wanted == nil {
-			break
+		if !n.Valid() { // what was opened in /proc may be another process's
+			return Result{}, notify.ErrGone
 		}
-		if err := r.openOwn(); err != nil {
+		result, err := d.run(func(*thread) Result { return r.inside(c) })
+		if err != nil {
+			return Result{}, err
+		}
+		if r.missing == nil {
+			return r.conclude(result)
+		}
+		if err := r.openMissing(); err != nil {
 			return failed(err), nil
 		}
 	}
-	if err == nil && result.outside != nil {
+	return failed(unix.ELOOP), nil
+}
+
+// inside is what a confined thread does.
+func (r *request) inside(c call) Result {
+	restore, err := assume(r.caller)
+	if err != nil {
+		return failed(err)
+	}
+	defer restore()
+	r.own = nil
+	return c.do(r)
+}
+
+// conclude does what is left to do outside of the domain.
+func (r *request) conclude(result Result) (Result, error) {
+	if r.unjudged != "" {
+		return Result{FD: -1, Unjudged: r.unjudged}, nil
+	}
+	if result.outside != nil {
 		result = result.outside()
 	}
 	// The task's memory is out of reach of the domain: Landlock lets no thread look into one beside its own.
-	if err == nil && result.output != nil {
-		if err := n.Write(result.output, result.address); err != nil {
+	if result.output != nil {
+		if err := r.Write(result.output, result.address); err != nil {
 			return failed(err), nil
 		}
 	}
-	return result, err
+	return result, nil
 }
 
-// maxOwnFiles bounds how often a call is performed anew: twice for each of two paths, and once more.
-const maxOwnFiles = 5
-
 // gather takes from the task, outside of the domain, what the call needs of it.
-func (r *request) gather(c call, paths []string) (credentials, error) {
-	wanted, err := credentialsOf(r.Task())
-	if err != nil {
-		return credentials{}, unix.ESRCH
+func (r *request) gather(c call, paths []string) (err error) {
+	if r.caller, err = callerOf(r.Task()); err != nil {
+		return unix.ESRCH
+	}
+	if c.asRealUser != nil && c.asRealUser(r) {
+		r.caller.credentials = r.caller.real
+	}
+	if c.flags > 0 {
+		r.flags = r.args[c.flags] & 0xffffffff
+		if r.flags&^c.knownFlags != 0 {
+			return unix.EINVAL
+		}
+	}
+	if err := r.readInput(c); err != nil {
+		return err
 	}
 	for i, at := range c.paths {
+		if paths[i] == "" && r.args[at.path] == 0 {
+			if c.nullPath == nil || !c.nullPath(r) {
+				return unix.EFAULT
+			}
+			r.flags |= unix.AT_EMPTY_PATH
+		}
 		if err := r.locate(at, paths[i]); err != nil {
-			return credentials{}, err
+			return err
 		}
 	}
-	if c.inputSize > 0 && r.args[c.input] != 0 {
-		r.input = make([]byte, c.inputSize)
-		if count, err := r.Read(r.input, r.args[c.input]); err != nil || count != c.inputSize {
-			return credentials{}, unix.EFAULT
+	return nil
+}
+
+func (r *request) readInput(c call) error {
+	size := c.inputSize
+	if c.inputLength > 0 {
+		if r.args[c.inputLength] > maxInput {
+			return unix.E2BIG
 		}
+		size = int(r.args[c.inputLength])
 	}
-	return wanted, nil
+	if c.input == 0 || r.args[c.input] == 0 {
+		return nil
+	}
+	r.input = make([]byte, size)
+	if count, err := r.Read(r.input, r.args[c.input]); err != nil || count != size {
+		return unix.EFAULT
+	}
+	return nil
 }
 
 // locate opens the folder that a path is relative to.
@@ -116,22 +166,24 @@ func (r *request) locate(at pathArgument, path string) error {
 	if strings.IndexByte(path, 0) >= 0 {
 		return unix.EINVAL
 	}
-	where := "/proc/" + strconv.Itoa(r.Task()) + "/cwd"
-	if at.folder >= 0 && int32(r.args[at.folder]) != unix.AT_FDCWD {
-		if strings.HasPrefix(path, "/") {
-			where = "/"
-		} else {
-			where = fmt.Sprintf("/proc/%d/fd/%d", r.Task(), int32(r.args[at.folder]))
-		}
+	if len(path) >= unix.PathMax {
+		return unix.ENAMETOOLONG
 	}
-	base, err := unix.Open(where, unix.O_PATH|unix.O_CLOEXEC, 0)
+	where := "/proc/" + strconv.Itoa(r.Task()) + "/cwd"
+	switch {
+	case strings.HasPrefix(path, "/"):
+		where = "/"
+	case at.folder >= 0 && int32(r.args[at.folder]) != unix.AT_FDCWD:
+		where = fmt.Sprintf("/proc/%d/fd/%d", r.Task(), int32(r.args[at.folder]))
+	}
+	base, err := openat2(unix.AT_FDCWD, where, unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC})
 	if errors.Is(err, unix.ENOENT) {
 		return unix.EBADF // no such descriptor, or the task is gone
 	}
 	if err != nil {
 		return err
 	}
-	r.places = append(r.places, place{base: base, path: path, task: r.Task()})
+	r.places = append(r.places, place{base: base, path: path})
 	return nil
 }
 
@@ -139,80 +191,67 @@ func (r *request) close() {
 	for _, p := range r.places {
 		unix.Close(p.base)
 	}
-	for _, fd := range r.ownFiles {
+	for _, fd := range r.taken {
 		unix.Close(fd)
 	}
 }
 
-// openOwn opens the task's own file that is wanted. The domain lets the task have it: it let a thread of ours open the
-// same file of the host's process with the same flags.
-func (r *request) openOwn() error {
-	file := *r.wanted
-	r.wanted = nil
-	fd, err := r.places[file.place].openOwn(file.rest, file.how)
-	if err == nil {
-		r.ownFiles[file] = fd
-	}
-	return err
-}
-
-// find opens what a path names, not for reading or writing; the caller closes it.
+// find opens what a path names, not for use; the caller closes it.
 func (r *request) find(i int, follow bool) (int, error) {
 	p := r.places[i]
 	if p.path == "" {
-		return unix.FcntlInt(uintptr(p.base), unix.F_DUPFD_CLOEXEC, 0)
-	}
-	how := unix.OpenHow{Flags: unix.O_PATH}
-	if !follow {
-		how.Flags |= unix.O_NOFOLLOW
-	}
-	return r.open(i, how)
-}
-
-// open opens what a path names; the caller closes it.
-func (r *request) open(i int, how unix.OpenHow) (int, error) {
-	fd, err := r.places[i].open(how)
-	r.foundOwn = false
-	var own *ownPathError
-	if errors.As(err, &own) {
-		file := ownFile{i, own.rest, how}
-		opened, ok := r.ownFiles[file]
-		if !ok {
-			r.wanted = &file
-			return -1, err
+		if !r.mayBeEmpty() {
+			return -1, unix.ENOENT
 		}
-		fd, err = unix.FcntlInt(uintptr(opened), unix.F_DUPFD_CLOEXEC, 0)
-		r.foundOwn = true
+		return duplicate(p.base)
 	}
-	if err == nil {
-		r.wanted = nil
+	if follow {
+		return r.lookUp(p, 0, 0)
 	}
-	return fd, err
+	return r.lookUp(p, unix.O_NOFOLLOW, 0)
 }
 
-// parent opens the folder of what a path names, and gives its name there.
+// parent opens the folder of what a path names, and gives its name there; the caller closes it.
 func (r *request) parent(i int) (folder int, name string, err error) {
-	p := r.places[i]
-	if p.path == "" {
-		return -1, "", unix.ENOENT
+	return r.openParent(r.places[i], 0)
+}
+
+func (r *request) openParent(p place, resolve uint64) (folder int, name string, err error) {
+	folder, name, err = p.openParent(resolve)
+	if err != nil {
+		return -1, "", err
 	}
-	end := len(strings.TrimRight(p.path, "/"))
-	cut := strings.LastIndexByte(p.path[:end], '/') + 1
-	p.path, name = p.path[:cut], p.path[cut:]
-	if p.path == "" {
-		folder, err = unix.FcntlInt(uintptr(p.base), unix.F_DUPFD_CLOEXEC, 0)
-		return folder, name, err
+	if err := r.judgeEntry(folder, name); err != nil {
+		unix.Close(folder)
+		return -1, "", err
 	}
-	if name == "" {
-		name = "." // the root folder
-	}
-	folder, err = p.open(unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY})
-	var own *ownPathError
-	if errors.As(err, &own) {
+	return folder, name, nil
+}
+
+// judgeEntry is judgeFile for what may not be there.
+func (r *request) judgeEntry(folder int, name string) error {
+	_, own, err := r.ownFile(folder, "")
+	if own {
 		err = unix.EPERM // nothing in /proc can be made or removed
 	}
-	return folder, name, err
+	if err != nil || r.judged == nil {
+		return err
+	}
+	if strings.HasPrefix(name, "/") { // the root folder
+		return r.judge("/")
+	}
+	at, err := nameOf(folder)
+	if err != nil {
+		return err
+	}
+	return r.judge(path.Join(at, name))
 }
+
+// follows reports whether the AT_ flags let the last symbolic link be followed.
+func (r *request) follows() bool { return r.flags&unix.AT_SYMLINK_NOFOLLOW == 0 }
+
+// mayBeEmpty reports whether an empty path means the folder itself.
+func (r *request) mayBeEmpty() bool { return r.flags&unix.AT_EMPTY_PATH != 0 }
 
 // failed is the result of an error: its errno, which the task gets.
 func failed(err error) Result {
@@ -229,6 +268,14 @@ func returned(err error) Result {
 		return failed(err)
 	}
 	return Result{FD: -1}
+}
+
+// opened is the result of opening a file.
+func opened(fd int, how unix.OpenHow, err error) Result {
+	if err != nil {
+		return failed(err)
+	}
+	return Result{FD: fd, CloseOnExec: how.Flags&unix.O_CLOEXEC != 0}
 }
 
 // give is the result of a call that writes what it has found out to the task's memory.

@@ -61,8 +61,10 @@ static int walk(struct sandlock_launch *launch, const struct sandlock_plan *plan
 		if (i == plan->listener_step)
 			launch->listener = (int32_t)result;
 		/* From here on the host may close what it opened for the command. */
-		if (i == plan->isolated_step)
+		if (i == plan->isolated_step) {
+			launch->isolated = 1;
 			announce(launch, SANDLOCK_STARTED);
+		}
 	}
 	return 0;
 }
@@ -70,7 +72,9 @@ static int walk(struct sandlock_launch *launch, const struct sandlock_plan *plan
 static int command_main(void *argument)
 {
 	struct sandlock_launch *launch = argument;
-	walk(launch, &launch->command, SANDLOCK_COMMAND); /* its last step is execve, which only returns to fail */
+	/* The last step is execve, which only returns to fail, or because somebody answered it who did not perform it. */
+	if (walk(launch, &launch->command, SANDLOCK_COMMAND) == 0)
+		fail(launch, SANDLOCK_COMMAND, launch->command.count - 1, 0);
 	CALL1(SYS_exit_group, 127);
 	return 127;
 }

@@ -38,6 +38,7 @@ struct sandlock_launch {
 
 	/* To the host. */
 	uint32_t state;
+	int32_t isolated;    /* the command has a descriptor table of its own */
 	int32_t reaper_pidfd;
 	int32_t command_pid;
 	int32_t command_pidfd;

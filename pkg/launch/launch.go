@@ -28,6 +28,8 @@ type Spec struct {
 	Dir       int      // descriptor of the working directory, or -1 for the host's
 	Stdio     [3]int   // descriptors, each 3 or higher
 	Limits    []Limit
+	// DropCapabilities are those that no program of the tree shall gain, by number; see capabilities(7).
+	DropCapabilities []int
 
 	Ruleset     int // Landlock ruleset, or -1
 	Filter      []unix.SockFilter
@@ -42,18 +44,24 @@ type Spec struct {
 // StepError names the step that failed between clone and execve.
 type StepError struct {
 	Step  string
-	Errno unix.Errno
+	Errno unix.Errno // 0 when a handler answered the call without an error and without performing it
 	// Execute is set when the command's file could not be executed; everything before it had worked.
 	Execute bool
 }
 
-func (e *StepError) Error() string { return e.Step + ": " + e.Errno.Error() }
+func (e *StepError) Error() string {
+	if e.Errno == 0 {
+		return e.Step
+	}
+	return e.Step + ": " + e.Errno.Error()
+}
 
 // Unwrap gives the errno to errors.Is.
 func (e *StepError) Unwrap() error { return e.Errno }
 
 // Start starts a command. It returns when the command has a descriptor table of its own, so that the descriptors of
-// the Spec may be closed, and just before execve(2): whether that worked is known when the command has ended.
+// the Spec may be closed, and just before execve(2): whether that worked is known when the command has ended. A step that
+// fails before is a *StepError.
 func Start(spec Spec) (*Process, error) {
 	for i, fd := range spec.Stdio {
 		if fd < 3 {
@@ -86,7 +94,7 @@ func Start(spec Spec) (*Process, error) {
 	if reaperPID < 0 {
 		return nil, errors.Join(fmt.Errorf("start the reaper: %w", unix.Errno(-reaperPID)), memory.free())
 	}
-	return &Process{
+	p := &Process{
 		PID:      int(shared.command_pid),
 		Reaper:   int(reaperPID),
 		Listener: int(shared.listener),
@@ -95,7 +103,21 @@ func Start(spec Spec) (*Process, error) {
 		shared:   shared,
 		memory:   memory,
 		plans:    map[C.int32_t][]step{C.SANDLOCK_REAPER: reaper, C.SANDLOCK_COMMAND: command},
-	}, nil
+	}
+	if shared.isolated == 0 { // it never got that far, and is gone
+		status, err := p.Wait()
+		if p.Listener >= 0 {
+			err = errors.Join(err, unix.Close(p.Listener))
+		}
+		if err == nil {
+			err = status.Failure
+		}
+		if err == nil { // nothing failed: somebody killed it
+			err = fmt.Errorf("start the command: it died of %v", status.Signal)
+		}
+		return nil, err
+	}
+	return p, nil
 }
 
 func placePlan(a *arena, plan []step, listener, isolated int) C.struct_sandlock_plan {

@@ -23,8 +23,17 @@ type started struct {
 	output *os.File
 }
 
-// start runs a command without confinement, its stdout and stderr in one pipe.
+// start starts a command, its stdout and stderr in one pipe.
 func start(t *testing.T, spec Spec, argv ...string) started {
+	t.Helper()
+	p, err := startWith(t, spec, argv...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func startWith(t *testing.T, spec Spec, argv ...string) (started, error) {
 	t.Helper()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
@@ -40,10 +49,7 @@ func start(t *testing.T, spec Spec, argv ...string) started {
 	spec.Path, spec.Argv, spec.Env = argv[0], argv, append(spec.Env, "PATH=/usr/bin:/bin")
 	spec.Stdio = [3]int{int(null.Fd()), int(w.Fd()), int(w.Fd())}
 	p, err := Start(spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return started{p, r}
+	return started{p, r}, err
 }
 
 func (s started) finish(t *testing.T) (string, Status) {
@@ -119,12 +125,19 @@ func TestFailingStepIsNamed(t *testing.T) {
 		{"bad limit", tooMany, []string{"/bin/true"}, &StepError{"limit RLIMIT_NOFILE", unix.EINVAL, false}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, status := start(t, test.spec, test.argv...).finish(t)
-			if diff := cmp.Diff(Status{Code: 127, Failure: test.want}, status); diff != "" {
+			p, err := startWith(t, test.spec, test.argv...)
+			if err == nil { // only execve fails after the start
+				_, status := p.finish(t)
+				if status.Code != 127 {
+					t.Errorf("exit code %d", status.Code)
+				}
+				err = status.Failure
+			}
+			if diff := cmp.Diff(error(test.want), err); diff != "" {
 				t.Error(diff)
 			}
-			if !errors.Is(status.Failure, test.want.Errno) {
-				t.Errorf("%v is not %v", status.Failure, test.want.Errno)
+			if !errors.Is(err, test.want.Errno) {
+				t.Errorf("%v is not %v", err, test.want.Errno)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -117,6 +118,12 @@ func commandPlan(s Spec) (plan []step, listener, isolated int) {
 	if s.Dir >= 0 {
 		plan = append(plan, do("change to the working directory", unix.SYS_FCHDIR, number(s.Dir)))
 	}
+	for _, capability := range s.DropCapabilities {
+		plan = append(plan, do("drop capability "+strconv.Itoa(capability), unix.SYS_PRCTL,
+			number(unix.PR_CAPBSET_DROP), number(capability)))
+	}
+	plan = append(plan, do("drop ambient capabilities", unix.SYS_PRCTL, number(unix.PR_CAP_AMBIENT),
+		number(unix.PR_CAP_AMBIENT_CLEAR_ALL)))
 	for _, limit := range s.Limits {
 		plan = append(plan, do("limit "+limit.Name, unix.SYS_PRLIMIT64, number(0), number(limit.Resource),
 			value[unix.Rlimit]{limit.Rlimit}))

@@ -235,6 +235,7 @@ func (c *child) receive(t *testing.T) *notify.Notification {
 	t.Helper()
 	var n notify.Notification
 	if err := c.listener.Receive(&n); err != nil {
+		c.kill(t)
 		t.Fatalf("Receive: %v; the child says: %s", err, c.rest())
 	}
 	return &n

@@ -122,8 +122,8 @@ func TestNoDescriptorForWhoIsGone(t *testing.T) {
 			n.Return(0)
 			c.told(t) // it has taken the answer
 		},
-		"killed":   func(c *child, _ *notify.Notification) { c.kill(t) },
-		"closed":   func(c *child, _ *notify.Notification) { c.listener.Close() },
+		"killed": func(c *child, _ *notify.Notification) { c.kill(t) },
+		"closed": func(c *child, _ *notify.Notification) { c.listener.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := startChild(t, "ask")

@@ -93,20 +93,17 @@ func TestReceiveSurvivesSignals(t *testing.T) {
 	expectEnded(t, c.listener.Receive(new(notify.Notification)))
 }
 
-// The kernel's lock is held for long while a process with several threads takes a descriptor for which its table must
-// grow. Who waits for the lock meanwhile is interrupted by a signal.
-func TestAnswersSurviveSignals(t *testing.T) {
-	const others = 10
-	c := startChild(t, "ask in threads", strconv.Itoa(1+others))
-	taking := c.receive(t)
+// growing makes the child that waits for the answer to a notification take descriptors, for each of which its table
+// must grow: its threads share the table, so that the kernel takes its time, and holds the lock that every look at the
+// listener needs. Who waits for that lock is interrupted by a signal.
+func growing(t *testing.T, n *notify.Notification) (done chan struct{}) {
+	t.Helper()
 	fd := given(t)
-	var placing sync.WaitGroup
-	defer placing.Wait()
-	done := make(chan struct{})
-	placing.Go(func() {
+	done = make(chan struct{})
+	go func() {
 		defer close(done)
 		for number := 100; number < 1<<16; number *= 2 {
-			err := taking.PlaceFD(fd, number, 0)
+			err := n.PlaceFD(fd, number, 0)
 			if errors.Is(err, unix.EBADF) {
 				break // the child's limit
 			}
@@ -114,7 +111,31 @@ func TestAnswersSurviveSignals(t *testing.T) {
 				t.Error(err)
 			}
 		}
-	})
+	}()
+	return done
+}
+
+func TestWaitingSurvivesSignals(t *testing.T) {
+	c := startChild(t, "ask")
+	done := growing(t, c.receive(t))
+	go func() {
+		<-done
+		if err := c.listener.Interrupt(); err != nil {
+			t.Error(err)
+		}
+	}()
+	defer underSignals(t)()
+	if err := c.listener.Receive(new(notify.Notification)); !errors.Is(err, notify.ErrInterrupted) {
+		t.Errorf("Receive: %v, want ErrInterrupted", err)
+	}
+	<-done
+}
+
+func TestAnswersSurviveSignals(t *testing.T) {
+	const others = 10
+	c := startChild(t, "ask in threads", strconv.Itoa(1+others))
+	taking := c.receive(t)
+	done := growing(t, taking)
 	defer underSignals(t)()
 	want := int64(0)
 	for range others {

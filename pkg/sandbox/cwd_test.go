@@ -109,13 +109,10 @@ func TestWorkingDirectoryThatMayNotBeEntered(t *testing.T) {
 	}
 	s := newSandbox()
 	s.Policy.Cwd = closed
-	p, _, err := s.Start(command("true"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := "confine the command: change to the working directory: permission denied"
-	result, err := p.Wait()
-	if result != nil || err == nil || err.Error() != want || !errors.Is(err, unix.EACCES) {
-		t.Errorf("result %+v, error %v; want %s", result, err, want)
+	before := held(t)
+	if err := refused(t, s, command("true")); err.Error() != want || !errors.Is(err, unix.EACCES) {
+		t.Errorf("%v; want %s", err, want)
 	}
+	expectNothingLeft(t, before)
 }

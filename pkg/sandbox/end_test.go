@@ -139,6 +139,7 @@ func TestCloseEndsTheTree(t *testing.T) {
 func TestRunsLeaveNothing(t *testing.T) {
 	before := held(t)
 	s := handled("getppid", new(counter))
+	s.Policy.Cwd = "/"
 	s.Handlers = append(s.Handlers, sandbox.Registration{Syscall: "uname", Handler: new(counter)})
 	c := shell("cat >&2")
 	c.Stdin, c.Input = sandbox.Pipe(), []byte("input")

@@ -200,6 +200,16 @@ func TestHandlerRefusesTheFirstExecve(t *testing.T) {
 	}
 }
 
+// The launcher's own execve has nobody who could use a result.
+func TestHandlerAnswersTheFirstExecve(t *testing.T) {
+	for _, value := range []int64{0, 1, -5000} {
+		result := run(t, handled("execve", answering(supervise.Return(value))), command("/bin/true"))
+		if result.ExitCode != 127 || result.Err == nil {
+			t.Errorf("answer %d: exit code %d, error %v; want 127 and an error", value, result.ExitCode, result.Err)
+		}
+	}
+}
+
 func TestHandlerKillsTheFirstExecve(t *testing.T) {
 	expect(t, ended(sandbox.Killed), run(t, handled("execve", answering(supervise.Kill(unix.SIGKILL, 0))), command("true")))
 }

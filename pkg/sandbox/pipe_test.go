@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"bytes"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"sandlock/pkg/sandbox"
@@ -66,6 +67,31 @@ func TestOutputAfterTheOtherIsClosed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { expect(t, test.want, run(t, newSandbox(), shell(test.script))) })
 	}
+}
+
+// A pipe that has come to its end is closed at once: watched further, it would always be ready.
+func TestPipeIsClosedAtItsEnd(t *testing.T) {
+	c := shell("exec >&- 2>&-; read line; exit 3")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	c.Stdin = sandbox.File(int(r.Fd()))
+	p := start(t, newSandbox(), c)
+	open := held(t).Descriptors
+	done := make(chan error)
+	go func() {
+		_, err := p.Wait()
+		done <- err
+	}()
+	eventually(t, "both pipes closed", func() bool { return held(t).Descriptors == open-2 })
+	w.Close() // what the command waits for
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	expect(t, exited(3, ""), wait(t, p))
 }
 
 func TestInputThatNobodyWants(t *testing.T) {

@@ -57,6 +57,7 @@ func (p *preparation) prepare(s *Sandbox, command Command) error {
 			return err
 		}
 	}
+	p.spec.DropCapabilities = droppedCapabilities()
 	p.spec.Argv, p.spec.Env = command.Args, rules.Environ(command.Environ)
 	if p.spec.Path, err = lookUp(command.Args[0], p.spec.Env, p.spec.Dir); err != nil {
 		return err

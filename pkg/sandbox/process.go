@@ -184,8 +184,11 @@ func (p *Process) closePipes() error {
 	return errors.Join(p.stdin.close(), p.stdout.close(), p.stderr.close(), closePipe(&p.wakeup))
 }
 
-// Close kills what still runs, waits for its end, and forgets the result.
+// Close kills what still runs, waits for its end, and forgets the result. A process that has ended is left alone.
 func (p *Process) Close() error {
+	if p.launched == nil {
+		return nil
+	}
 	err := p.Kill()
 	_, failed := p.Wait()
 	return errors.Join(err, failed)

@@ -66,6 +66,10 @@ func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 	if err == nil {
 		p.launched, err = launch.Start(preparation.spec)
 	}
+	var failed *launch.StepError
+	if errors.As(err, &failed) {
+		err = fmt.Errorf("confine the command: %w", err)
+	}
 	if err != nil {
 		return nil, nil, errors.Join(err, p.closePipes())
 	}

@@ -137,7 +137,11 @@ func useForStdio(fds ...int) error {
 	return nil
 }
 
-func closeStdio() error { return errors.Join(unix.Close(0), unix.Close(1), unix.Close(2)) }
+// closeStdio leaves the numbers 0, 1 and 2 to whoever opens something next; Go's runtime has what it needs by then.
+func closeStdio() error {
+	r, w, err := os.Pipe()
+	return errors.Join(err, r.Close(), w.Close(), unix.Close(0), unix.Close(1), unix.Close(2))
+}
 
 func runInherited(report *os.File, script string) error {
 	c := shell(script)

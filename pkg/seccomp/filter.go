@@ -115,7 +115,7 @@ func (f *Filter) deny(s Spec) error {
 	taken := make(map[string]bool)
 	for _, name := range s.ExtraAllow {
 		if err := s.Arch.checkAllow(name); err != nil {
-			return err
+			return fmt.Errorf("extra_allow_syscalls: %w", err)
 		}
 		taken[name] = true
 	}
@@ -130,7 +130,7 @@ func (f *Filter) deny(s Spec) error {
 	}
 	extra, err := s.Arch.Expand(s.ExtraDeny)
 	if err != nil {
-		return fmt.Errorf("extra deny list: %w", err)
+		return fmt.Errorf("extra_deny_syscalls: %w", err)
 	}
 	for _, nr := range extra {
 		*f.find(nr) = Verdict{Action: Errno(unix.EPERM), Reason: "extra deny list"}

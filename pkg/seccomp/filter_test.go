@@ -180,12 +180,12 @@ func TestCompileErrors(t *testing.T) {
 		fmt.Sprintf(denied, "read") + "EPERM (extra deny list)": spec(func(s *seccomp.Spec) {
 			s.ExtraDeny, s.Notify = []string{"read"}, []int{0}
 		}),
-		`extra deny list: unknown syscall "opnat"; did you mean "openat"?`: spec(func(s *seccomp.Spec) {
+		`extra_deny_syscalls: unknown syscall "opnat"; did you mean "openat"?`: spec(func(s *seccomp.Spec) {
 			s.ExtraDeny = []string{"opnat"}
 		}),
-		`cannot allow "io_uring": this group stays denied; what may be allowed: sysv_ipc`:            allow("io_uring"),
-		`cannot allow "io_uring_setup": it is a syscall, not a group; what may be allowed: sysv_ipc`: allow("io_uring_setup"),
-		`cannot allow "sysv": it is not a group; what may be allowed: sysv_ipc`:                      allow("sysv"),
+		`extra_allow_syscalls: cannot allow "io_uring": this group stays denied; what may be allowed: sysv_ipc`:            allow("io_uring"),
+		`extra_allow_syscalls: cannot allow "io_uring_setup": it is a syscall, not a group; what may be allowed: sysv_ipc`: allow("io_uring_setup"),
+		`extra_allow_syscalls: cannot allow "sysv": it is not a group; what may be allowed: sysv_ipc`:                      allow("sysv"),
 	} {
 		_, err := seccomp.Compile(s)
 		if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {

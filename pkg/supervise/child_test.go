@@ -289,6 +289,20 @@ func (w *worker) home(t *testing.T) {
 	}
 }
 
+// receives waits until the worker's thread is blocked in the listener's poll.
+func (w *worker) receives(t *testing.T) {
+	t.Helper()
+	path := fmt.Sprintf("/proc/self/task/%d/syscall", w.thread)
+	if _, err := os.ReadFile(path); err != nil {
+		t.Skipf("this kernel does not tell what a thread waits in: %v", err)
+	}
+	eventually(t, "a worker that receives", func() bool {
+		text, _ := os.ReadFile(path)
+		first, _, _ := strings.Cut(string(text), " ")
+		return first == strconv.Itoa(unix.SYS_PPOLL)
+	})
+}
+
 // handle is a handler that always gives the same answer.
 func handle(a supervise.Action) supervise.Handler {
 	return supervise.HandlerFunc(func(*notify.Notification) supervise.Action { return a })

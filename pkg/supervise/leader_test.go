@@ -54,6 +54,26 @@ func TestHandlersDecideWhileEveryWorkerIsAway(t *testing.T) {
 	c.closeWithout(t)
 }
 
+// When the worker comes back, what comes next is its again.
+func TestWorkerThatComesBackGetsTheNextCalls(t *testing.T) {
+	stood := make(chan struct{}) // somebody stood in
+	one := supervise.HandlerFunc(func(*notify.Notification) supervise.Action {
+		close(stood)
+		return supervise.Return(2)
+	})
+	c := asking(t, chains{"ppid": pulled, "sid": {Handlers: []supervise.Handler{one}}}, "ppid:1,ppid:3*50", "stdin,sid:2")
+	w := c.work(func(w *worker, n *notify.Notification) {
+		if number(n) == 1 {
+			c.stdin.Close()
+			<-stood
+		}
+		w.Answer(supervise.Return(int64(number(n))))
+	})
+	c.expectAnswers(t, "1"+strings.Repeat(" 3", 50), "2")
+	w.home(t)
+	c.closeWithout(t)
+}
+
 // What comes while the only worker is away is received at once, and waits for it.
 func TestCallsWaitForTheWorkerThatIsAway(t *testing.T) {
 	c := asking(t, chains{"ppid": pulled}, "ppid:1", "ppid:2", "ppid:3", "ppid:4")

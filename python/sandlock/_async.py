@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
-from collections.abc import Callable
 
 from ._chain import Chain, Link
 from ._decision import Failures, checked, conclude, give
@@ -27,11 +26,12 @@ class LoopSide:
 
     Args:
         run: the handle of the run in Go.
+        held: where to keep the calls that a handler holds.
         loop: the caller's loop; None makes one, with a thread of its own.
     """
 
     def __init__(
-        self, run: int, failures: Failures, held: Callable[[HandlerCtx], None], loop: asyncio.AbstractEventLoop | None
+        self, run: int, failures: Failures, held: dict[int, HandlerCtx], loop: asyncio.AbstractEventLoop | None
     ) -> None:
         self._core = core()
         self._run = run
@@ -102,7 +102,7 @@ class LoopSide:
                 break
         conclude(chain, ctx, action, self._failures)
         if action._kind == HOLD:
-            self._held(ctx)
+            self._held[ctx.id] = ctx
             return
         extension, run, id = self._core, self._run, ctx.id
         give(action, link, ctx, self._failures, lambda k, o, v: extension.core_Complete(run, id, k, o, v))

@@ -6,8 +6,11 @@ survive a fork: in the child its threads are gone, and a call would wait for the
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import resource
+from collections.abc import Iterator
 from types import ModuleType
 
 from .errors import ForkError
@@ -20,10 +23,32 @@ _loaded_in = 0
 @functools.cache
 def _load() -> ModuleType:
     global _loaded_in
-    from . import _core
+    with _as_it_was():
+        from . import _core
 
+        _core.core_PathCount(0)  # the runtime starts on a thread of its own; a call waits until it is up
     _loaded_in = os.getpid()
     return _core
+
+
+@contextlib.contextmanager
+def _as_it_was() -> Iterator[None]:
+    """Undo what the Go runtime does to the process when it is loaded.
+
+    It raises the soft limit of open files to the hard one, and keeps files open: where the process has closed one of
+    its standard streams, they must not take its number.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = []
+    try:
+        while (fd := os.open(os.devnull, os.O_RDWR)) < 3:
+            taken.append(fd)
+        os.close(fd)
+        yield
+    finally:
+        for fd in taken:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
 
 
 def core() -> ModuleType:

@@ -7,12 +7,13 @@ import json
 import mmap
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from ._extension import core
 from .errors import NotifError, from_core
 
-__all__ = ["ChildMemory", "Slot"]
+__all__ = ["ChildMemory", "Frame", "Performed", "Slot"]
 
 _NOTIFICATION = struct.Struct("=QIIiIQ6QI")
 _ANSWER = struct.Struct("=IIq")
@@ -22,6 +23,9 @@ _DATA_SIZE = 64 << 10
 _SLOT_SIZE = _DATA_OFFSET + _DATA_SIZE
 
 _MAX_ADDRESS = 2**64 - 1
+
+# Strings up to this length are read page by page, and no further than their end.
+_SHORT = 16 << 10
 
 
 class Slot:
@@ -50,80 +54,159 @@ class Slot:
         self._frame[start : start + len(data)] = data
 
 
+class Performed(NamedTuple):
+    """What a call gave that was performed for a task."""
+
+    fd: int
+    """A descriptor that the task shall get, and that is the caller's until then; or -1."""
+    close_on_exec: bool
+    value: int
+    errno: int
+    waits: bool
+    """The call waits for somebody else, and is answered when that is over."""
+
+
 class ChildMemory:
     """The memory of the tasks that wait for a worker's answers. Usable from any thread until the answer is given.
 
     Go looks up each access by the notification's id, and refuses it when the answer was given.
     """
 
-    __slots__ = ("_index", "_lock", "_run", "_slot")
+    __slots__ = ("_index", "_lock", "_open")
 
     def __init__(self, run: int, index: int, slot: Slot) -> None:
-        self._run: int | None = run
+        self._open: tuple[int, Slot] | None = (run, slot)
         self._index = index
-        self._slot = slot
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the slot's data
 
     def read(self, notification: int, address: int, length: int) -> bytes | None:
+        if length <= 0:
+            return b"" if length == 0 and self.waits(notification) else None
         parts = []
         while length > 0:
-            chunk = min(length, _DATA_SIZE)
-            with self._lock:
-                if self._run is None or not 0 <= address <= _MAX_ADDRESS:
-                    return None
-                count = core().core_ReadMemory(self._run, self._index, notification, address, chunk)
-                if count < chunk:
-                    return None
-                parts.append(self._slot.data(count))
-            address += count
-            length -= count
+            chunk = self._read_some(notification, address, min(length, _DATA_SIZE))
+            if not chunk:
+                return None
+            parts.append(chunk)
+            address += len(chunk)
+            length -= len(chunk)
         return b"".join(parts)
 
-    def read_string(self, notification: int, address: int, limit: int) -> bytes | None:
-        limit = min(limit, _DATA_SIZE - 1)
+    def _read_some(self, notification: int, address: int, length: int) -> bytes | None:
+        """Read up to the first page that cannot be read."""
+        opened = self._open
+        if opened is None or not 0 <= address <= _MAX_ADDRESS:
+            return None
+        run, slot = opened
         with self._lock:
-            if self._run is None or not 0 <= address <= _MAX_ADDRESS:
+            count = _call(core().core_ReadMemory, run, self._index, notification, address, length)
+            return None if count is None or count < 0 else slot.data(count)
+
+    def read_string(self, notification: int, address: int, limit: int) -> bytes | None:
+        if limit < _SHORT:
+            return self._read_short(notification, address, limit)
+        parts: list[bytes] = []
+        while limit >= 0:
+            chunk = self._read_some(notification, address, min(limit + 1, _DATA_SIZE))
+            if not chunk:
                 return None
-            length = core().core_ReadString(self._run, self._index, notification, address, limit)
-            return None if length < 0 else self._slot.data(length)
+            text, nul, _ = chunk.partition(b"\0")
+            parts.append(text)
+            if nul:
+                return b"".join(parts)
+            address += len(chunk)
+            limit -= len(chunk)
+        return None
+
+    def _read_short(self, notification: int, address: int, limit: int) -> bytes | None:
+        opened = self._open
+        if opened is None or not 0 <= address <= _MAX_ADDRESS:
+            return None
+        run, slot = opened
+        with self._lock:
+            length = _call(core().core_ReadString, run, self._index, notification, address, limit)
+            return None if length is None or length < 0 else slot.data(length)
 
     def write(self, notification: int, address: int, data: bytes) -> bool:
+        if not data:
+            return self.waits(notification)
         for start in range(0, len(data), _DATA_SIZE):
             chunk = data[start : start + _DATA_SIZE]
+            opened = self._open
+            if opened is None or not 0 <= address + start <= _MAX_ADDRESS:
+                return False
+            run, slot = opened
             with self._lock:
-                if self._run is None or not 0 <= address + start <= _MAX_ADDRESS:
-                    return False
-                self._slot.set_data(chunk)
-                if not core().core_WriteMemory(self._run, self._index, notification, address + start, len(chunk)):
+                slot.set_data(chunk)
+                if not _call(core().core_WriteMemory, run, self._index, notification, address + start, len(chunk)):
                     return False
         return True
 
-    def perform(self, notification: int, paths: Sequence[bytes]) -> dict[str, int]:
+    def perform(self, notification: int, paths: Sequence[bytes], judged: Sequence[bytes] | None) -> Performed | bytes:
         """Have a call performed with these paths, one or two; see bindings/core/perform.go.
+
+        With ``judged`` they may lead to these names only. Else a name that is not among them is returned.
 
         Raises:
             NotifError: the call is over, or cannot be performed.
         """
-        data = b"".join(paths)
+        data = b"".join(word + b"\0" for word in (*paths, *(judged or ())))
         if len(data) > _DATA_SIZE:
-            return {"fd": -1, "close_on_exec": 0, "value": 0, "errno": errno.ENAMETOOLONG}
-        second = len(paths[1]) if len(paths) > 1 else -1
+            return Performed(fd=-1, close_on_exec=False, value=0, errno=errno.ENAMETOOLONG, waits=False)
+        opened = self._open
+        if opened is None:
+            raise NotifError("the run is over")
+        run, slot = opened
+        perform = core().core_Perform
         with self._lock:
-            if self._run is None:
-                raise NotifError("the run is over")
-            self._slot.set_data(data)
+            slot.set_data(data)
             try:
-                performed = core().core_Perform(self._run, self._index, notification, len(paths[0]), second)
+                text = perform(run, self._index, notification, len(data), judged is not None)
             except RuntimeError as error:
                 raise from_core(error) from None
-        return dict(json.loads(performed))
+            performed = json.loads(text)
+            unjudged: int = performed.pop("unjudged")
+            return slot.data(unjudged) if unjudged else Performed(**performed)
 
     def waits(self, notification: int) -> bool:
         """Say whether the task still waits for the answer."""
-        with self._lock:
-            return self._run is not None and bool(core().core_StillWaits(self._run, notification))
+        opened = self._open
+        return opened is not None and bool(_call(core().core_StillWaits, opened[0], notification))
 
     def close(self) -> None:
-        """Refuse every access from here on: the run is over."""
-        with self._lock:
-            self._run = None
+        """Refuse every access from here on: the run is over. What is under way goes on; Go keeps the frame for it."""
+        self._open = None
+
+
+def _call(function: Callable[..., int], *arguments: int) -> int | None:
+    """Call the extension; None where the run was closed meanwhile."""
+    try:
+        return function(*arguments)
+    except RuntimeError:
+        return None
+
+
+class Frame:
+    """The frame of a run, and what gives contexts access to the child through it."""
+
+    def __init__(self, run: int, fd: int) -> None:
+        self._run = run
+        self._memory = mmap.mmap(fd, 0)
+        self._children: list[ChildMemory] = []
+
+    def worker(self, index: int) -> tuple[Slot, ChildMemory]:
+        """Return a worker's slot, and the memory of the tasks that it decides about."""
+        slot = Slot(self._memory, index)
+        child = ChildMemory(self._run, index, slot)
+        self._children.append(child)
+        return slot, child
+
+    def revoke(self) -> None:
+        """Take the memory from contexts that somebody has kept."""
+        for child in self._children:
+            child.close()
+
+    def close(self) -> None:
+        """Unmap the frame. No worker may use its slot any more."""
+        self.revoke()
+        self._memory.close()

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["ResolvedPath", "command_line", "executable", "parent", "resolve", "user", "working_directory"]
+__all__ = ["ResolvedPath", "command_line", "executable", "parent", "process", "resolve", "user", "working_directory"]
 
 _AT_FDCWD = 0xFFFFFF9C  # -100 as the 32 bits that the kernel looks at
 _MAX_LINKS = 40  # path_resolution(7)
+
+
+def process(task: int) -> int:
+    """Return the process of a thread."""
+    return int(_status(task, "Tgid")[0])
 
 
 def parent(task: int) -> int:
@@ -26,7 +33,8 @@ def executable(task: int) -> str:
 
 def command_line(task: int) -> list[str]:
     with open(f"/proc/{task}/cmdline", "rb") as file:
-        return [os.fsdecode(part) for part in file.read().split(b"\0")[:-1]]
+        data = file.read()
+    return [os.fsdecode(part) for part in data[: -1 if data.endswith(b"\0") else None].split(b"\0")] if data else []
 
 
 def working_directory(task: int) -> str:
@@ -64,7 +72,7 @@ def resolve(task: int, folder: int | None, path: str) -> ResolvedPath:
         base = os.readlink(f"/proc/{task}/fd/{folder & 0xFFFFFFFF}")
     links: list[str] = []
     resolved = _walk(task, base, path, links, follow=False)
-    target = _walk(task, "/", resolved, links, follow=True)
+    target = _walk(task, os.path.dirname(resolved), os.path.basename(resolved), links, follow=True)
     return ResolvedPath(resolved, target, tuple(dict.fromkeys(links)))
 
 
@@ -79,20 +87,28 @@ def _walk(task: int, base: str, path: str, links: list[str], follow: bool) -> st
             at = os.path.dirname(at)
             continue
         here = os.path.join(at, part)
-        if at == "/proc" and part in ("self", "thread-self"):
-            links.append(here)
-            at = f"/proc/{task}"  # for the task, not for us
-            continue
         if (rest or follow) and budget and _is_link(here):
             budget -= 1
             links.append(here)
-            text = os.readlink(here)
+            text = _OWN[here](task) if here in _OWN else os.readlink(here)
             if text.startswith("/"):
                 at = "/"
+            elif _DESCRIPTOR.match(here):  # a pipe or the like: it has no path
+                at = here
+                continue
             rest[:0] = [part for part in text.split("/") if part not in ("", ".")]
             continue
         at = here
     return at
+
+
+# What these links lead to is the task's, not ours.
+_OWN: dict[str, Callable[[int], str]] = {
+    "/proc/self": lambda task: f"{process(task)}",
+    "/proc/thread-self": lambda task: f"{process(task)}/task/{task}",
+}
+
+_DESCRIPTOR = re.compile(r"/proc/\d+(/task/\d+)?/fd/\d+$")
 
 
 def _is_link(path: str) -> bool:

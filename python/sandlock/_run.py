@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import contextlib
 import json
+import logging
 import os
 import threading
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from ._async import LoopSide
 from ._chain import Chain
 from ._decision import Failures
 from ._extension import core
+from ._frame import Frame
 from ._request import encode
 from ._workers import Workers
 from .actions import NotifAction
@@ -24,9 +24,18 @@ from .errors import from_core
 from .handler import HandlerCtx
 from .result import ExitReason, HandlerFailure, Result
 
+if TYPE_CHECKING:
+    import asyncio
+
+    from ._async import LoopSide
+
 __all__ = ["Run", "Supervision"]
 
+_log = logging.getLogger("sandlock")
+
 _live: weakref.WeakSet[Run] = weakref.WeakSet()
+
+_PLACE = "run"
 
 # The runs of a forked process are its parent's.
 os.register_at_fork(after_in_child=_live.clear)
@@ -51,44 +60,97 @@ class Supervision:
     threads: int
 
 
-class Run:
-    """A started command. :meth:`finish` or :meth:`afinish` must be called, whatever happens."""
+@dataclass
+class _Parts:
+    """What a run consists of, and how it ends. It does not refer to the Run, whose loss ends it."""
 
-    def __init__(
-        self, request: dict[str, Any], supervision: Supervision, loop: asyncio.AbstractEventLoop | None = None
-    ) -> None:
-        self._core = core()
-        self._chains = supervision.chains
-        self._failures = Failures()
-        self._workers: Workers | None = None
-        self._loop_side: LoopSide | None = None
-        self._abandoned = threading.Event()
-        self._over = False
-        request["workers"] = supervision.threads
-        request["chains"] = [_chain_request(number, chain) for number, chain in self._chains.items()]
+    handle: int
+    owner: int = field(default_factory=os.getpid)
+    frame: Frame | None = None
+    loop_side: LoopSide | None = None
+    place: dict[str, weakref.ref[Run]] = field(default_factory=dict)
+    ended: bool = False
+
+    def end(self) -> None:
+        """End the run, in the process that made it. Where an exception has interrupted it, the next call goes on."""
+        if self.ended or os.getpid() != self.owner:
+            return
+        if self.loop_side is not None:
+            self.loop_side.close()
+        if self.frame is not None:
+            self.frame.revoke()
         try:
-            self._handle: int = self._core.core_Start(encode(request))
+            core().core_Close(self.handle)
+        except RuntimeError as error:
+            _log.error("ending a run: %s", from_core(error))
+        self.place.pop(_PLACE, None)
+        self.ended = True
+
+
+class Run:
+    """A command. :meth:`close` ends it, and so does losing the last reference to it: an exception may come at any line.
+
+    What works for a run while it is under way, threads above all, must not refer to it.
+    """
+
+    def __init__(self, supervision: Supervision) -> None:
+        self._core = core()
+        self._supervision = supervision
+        self._failures = Failures()
+        self._held: dict[int, HandlerCtx] = {}
+        self._workers: Workers | None = None
+        self._abandoned = threading.Event()
+        self._handle: int = self._core.core_New()
+        self._parts = _Parts(self._handle)
+        weakref.finalize(self, self._parts.end).atexit = False  # see _abandon_all
+        _live.add(self)
+
+    def claim(self, place: dict[str, weakref.ref[Run]]) -> bool:
+        """Take a place that only one run at a time may have, until this one is over; False when it is taken."""
+
+        def leave(lost: weakref.ref[Run]) -> None:
+            if place.get(_PLACE) is lost:
+                place.pop(_PLACE, None)
+
+        mine = weakref.ref(self, leave)
+        if place.setdefault(_PLACE, mine) is not mine:  # one step, which no other thread and no signal divides
+            return False
+        self._parts.place = place
+        return True
+
+    def start(self, request: dict[str, Any], loop: asyncio.AbstractEventLoop | None) -> None:
+        """Start the command, and those who answer.
+
+        Args:
+            loop: where asynchronous handlers are awaited; None makes a loop.
+        """
+        chains, threads = self._supervision.chains, self._supervision.threads
+        request["workers"] = threads
+        request["chains"] = [_chain_request(number, chain) for number, chain in chains.items()]
+        try:
+            self._core.core_Start(self._handle, encode(request))
         except RuntimeError as error:
             raise from_core(error) from None
-        _live.add(self)
-        try:
-            self._supervise(supervision.threads, loop)
-        except BaseException:
-            self.kill()
-            self.finish()
-            raise
-
-    def _supervise(self, threads: int, loop: asyncio.AbstractEventLoop | None) -> None:
-        frame = self._core.core_Frame(self._handle)
-        if frame < 0:
+        fd = self._core.core_Frame(self._handle)
+        if fd < 0:
             return
-        if any(chain.is_async for chain in self._chains.values()):
-            self._loop_side = LoopSide(self._handle, self._failures, self._hold, loop)
-        self._workers = Workers(self._handle, frame, self._chains, self._failures, threads, self._loop_side, self.kill)
+        self._parts.frame = Frame(self._handle, fd)
+        if any(chain.is_async for chain in chains.values()):
+            from ._async import LoopSide  # asyncio is half of the package's import time
 
-    def _hold(self, ctx: HandlerCtx) -> None:
-        assert self._workers is not None
-        self._workers.held[ctx.id] = ctx
+            self._parts.loop_side = LoopSide(self._handle, self._failures, self._held, loop)
+        self._workers = Workers(
+            self._handle, self._parts.frame, chains, self._failures, threads, self._parts.loop_side, self._held
+        )
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left of the run."""
+        return self._parts.ended
+
+    def close(self) -> None:
+        """Kill what still runs and free everything; closing again does nothing."""
+        self._parts.end()
 
     @property
     def pid(self) -> int:
@@ -97,15 +159,14 @@ class Run:
 
     def held(self) -> list[HandlerCtx]:
         """Return the calls that a handler holds."""
-        if self._workers is None or self._over:
+        if self.over:
             return []
         waiting = set(json.loads(self._core.core_Held(self._handle)))
-        return [ctx for id, ctx in list(self._workers.held.items()) if id in waiting]
+        return [ctx for id, ctx in list(self._held.items()) if id in waiting]
 
     def answer(self, id: int, action: NotifAction) -> bool:
         """Answer a held call; False when it is over, or was answered before."""
-        ctx = self._workers.held.get(id) if self._workers is not None else None
-        if ctx is None or self._over:
+        if id not in self._held or self.over:
             return False
         source = action._source
         value = action._value if source is None else source.take()
@@ -123,8 +184,7 @@ class Run:
     def kill(self) -> None:
         """End the command and its whole tree."""
         with contextlib.suppress(RuntimeError):
-            if not self._over:
-                self._core.core_Kill(self._handle)
+            self._core.core_Kill(self._handle)
 
     def abandon(self) -> None:
         """Leave the answers to the constant actions, and no thread of Python in Go."""
@@ -156,13 +216,15 @@ class Run:
             self.wait()
             raise
         finally:
-            if self._loop_side is not None:
-                self._loop_side.close()
+            if self._parts.loop_side is not None:
+                self._parts.loop_side.close()
             result = self._release()
         return self._checked(result)
 
     async def afinish(self) -> Result:
         """Do as :meth:`finish` without blocking the event loop. A cancellation ends the command."""
+        import asyncio
+
         loop = asyncio.get_running_loop()
         over: asyncio.Future[None] = loop.create_future()
 
@@ -185,8 +247,8 @@ class Run:
             raise
         finally:
             waiter.join()
-            if self._loop_side is not None:
-                await self._loop_side.aclose()
+            if self._parts.loop_side is not None:
+                await self._parts.loop_side.aclose()
             result = self._release()
         return self._checked(result)
 
@@ -200,7 +262,9 @@ class Run:
         extension, handle = self._core, self._handle
         try:
             if self._workers is not None:
-                self._workers.close()
+                self._workers.join()
+            if self._parts.frame is not None:
+                self._parts.frame.close()
             outcome = json.loads(extension.core_Outcome(handle))
             self._note_expired()
             return Result(
@@ -216,13 +280,11 @@ class Run:
         except RuntimeError as error:
             raise from_core(error) from None
         finally:
-            self._over = True
-            _live.discard(self)
-            extension.core_Close(handle)
+            self.close()
 
     def _note_expired(self) -> None:
         for syscall, pid in json.loads(self._core.core_Expired(self._handle)):
-            chain = self._chains[syscall]
+            chain = self._supervision.chains[syscall]
             link = next(link for link in chain.links if link.timeout is not None)
             error = TimeoutError(f"no decision within the time limit of {link.timeout} s")
             self._failures.append(HandlerFailure(link.handler, syscall, pid, error, chain.constant))

@@ -6,7 +6,7 @@ import functools
 import json
 
 from ._extension import core
-from .errors import from_core
+from .errors import PolicyError, from_core
 
 __all__ = ["folder_argument", "number_of", "path_argument", "path_arguments", "performable_paths"]
 
@@ -59,20 +59,22 @@ def number_of(syscall: str | int) -> int:
     """Return the number of a system call on this machine.
 
     Raises:
-        ValueError: no system call has that name (the message has the nearest one), or the number is negative.
+        PolicyError: no system call has that name (the message has the nearest one), or the number is negative.
         TypeError: neither a name nor a number.
     """
     if isinstance(syscall, bool) or not isinstance(syscall, (str, int)):
         raise TypeError(f"syscall must be a name or a number, not {type(syscall).__name__}: {syscall!r}")
     if isinstance(syscall, int):
         if syscall < 0:
-            raise ValueError(f"syscall number {syscall} is negative; numbers start at 0")
+            raise PolicyError(f"handlers: syscall number {syscall} is negative; numbers start at 0")
         return syscall
+    if "\0" in syscall:
+        raise PolicyError(f"handlers: syscall {syscall!r} holds a NUL; write a name such as 'openat'")
+    find = core().core_SyscallNumber
     try:
-        number: int = core().core_SyscallNumber(syscall)
+        return int(find(syscall))
     except RuntimeError as error:
-        raise ValueError(str(from_core(error))) from None
-    return number
+        raise from_core(error) from None
 
 
 @functools.cache

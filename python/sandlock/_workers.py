@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
-import mmap
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from . import _async
 from ._chain import Chain, Link
 from ._decision import Failures, ask, decide, give
 from ._extension import core
-from ._frame import ChildMemory, Slot
+from ._frame import Frame, Slot
 from .actions import HOLD, RETURN, NotifAction
 from .handler import HandlerCtx
+
+if TYPE_CHECKING:
+    from ._async import LoopSide
 
 __all__ = ["Workers"]
 
@@ -29,37 +32,35 @@ class Workers:
 
     Args:
         run: the handle of the run in Go.
+        frame: the memory that the run shares with Go.
         chains: whom to ask, by system call number.
         failures: where to keep what goes wrong.
         most: how many threads there may be.
         loop: the side that awaits asynchronous handlers, None when there are none.
-        kill: ends the run; called when a worker itself fails.
+        held: where to keep the calls that a handler holds, by notification id; some may be over.
     """
 
     def __init__(
         self,
         run: int,
-        frame: int,
+        frame: Frame,
         chains: Mapping[int, Chain],
         failures: Failures,
         most: int,
-        loop: _async.LoopSide | None,
-        kill: Callable[[], None],
+        loop: LoopSide | None,
+        held: dict[int, HandlerCtx],
     ) -> None:
         self._core = core()
         self._run = run
-        self._frame = mmap.mmap(frame, 0)
+        self._frame = frame
         self._chains = chains
         self._failures = failures
         self._most = most
         self._loop = loop
-        self._kill = kill
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._deciding = [False] * most
-        self._memories: list[ChildMemory] = []
-        self.held: dict[int, HandlerCtx] = {}
-        """The calls that a handler holds, by notification id; some may be over."""
+        self._held = held
         for _ in range(min(_AT_START, most)):
             self._start_one()
 
@@ -75,9 +76,7 @@ class Workers:
     def _work(self, index: int) -> None:
         """Answer until there is nothing more to answer. A worker that fails takes the command with it."""
         following, run = self._core.core_Next, self._run
-        slot = Slot(self._frame, index)
-        memory = ChildMemory(run, index, slot)
-        self._memories.append(memory)
+        slot, memory = self._frame.worker(index)
         chains, deciding = self._chains, self._deciding
         failures = self._failures
         notification = slot.notification
@@ -102,7 +101,8 @@ class Workers:
                 deciding[index] = False
         except BaseException:
             _log.critical("a worker thread of sandlock failed; its command is killed", exc_info=True)
-            self._kill()
+            with contextlib.suppress(RuntimeError):
+                self._core.core_Kill(run)
 
     def _limit(self, id: int, seconds: float | None) -> None:
         self._core.core_Limit(self._run, id, seconds or 0.0)
@@ -113,7 +113,7 @@ class Workers:
         if kind <= RETURN:
             slot.answer(kind, action._operand, action._value)  # Next gives it
         elif kind == HOLD:
-            self.held[ctx.id] = ctx
+            self._held[ctx.id] = ctx
             extension.core_Detach(run, index)
         else:
 
@@ -133,10 +133,3 @@ class Workers:
         for index, thread in enumerate(self._threads):
             if thread is not threading.current_thread() and (deciders or not self._deciding[index]):
                 thread.join(timeout)
-
-    def close(self) -> None:
-        """Join the threads and take the memory from contexts that somebody has kept."""
-        self.join()
-        for memory in self._memories:
-            memory.close()
-        self._frame.close()

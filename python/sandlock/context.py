@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from . import _process as facts
 from ._descriptors import DescriptorSource
-from ._frame import ChildMemory
+from ._frame import ChildMemory, Performed
 from ._process import ResolvedPath, resolve
 from ._syscalls import folder_argument, path_argument, path_arguments, performable_paths
 from .actions import SEND_FD, NotifAction
@@ -18,6 +18,11 @@ from .errors import NotifError
 __all__ = ["HandlerCtx", "ResolvedPath"]
 
 _T = TypeVar("_T")
+
+_PATH_MAX = 4096  # limits.h, the NUL included
+
+# How many names a call may be led to, one after the other, by somebody who replaces the links on its paths.
+_MAX_JUDGED = 100
 
 
 class HandlerCtx:
@@ -135,29 +140,68 @@ class HandlerCtx:
         self._still_waits()
         return resolved
 
-    def perform(self, *paths: str | bytes) -> NotifAction:
+    def perform(self, *paths: str | bytes, judge: Callable[[str], NotifAction | None] | None = None) -> NotifAction:
         """Perform the trapped call for the child, and return the answer that hands the result over.
 
         It is performed with the paths given here, which are the ones that were judged, whatever the child's memory says
         by now; without any they are read first. A thread inside the child's own Landlock domain does it, with the
         child's credentials and folders: it reaches nothing that the child could not.
 
+        A path may lead elsewhere by the time that it is followed, for the child can replace the links on it. To decide
+        about the files themselves give ``judge``: it is called with the absolute name of what each path leads to, links
+        followed where the call follows them, before anything is done to it. What it returns is the answer instead,
+        unless it is None.
+
+        The answer to the opening of a FIFO whose other end is closed is :meth:`NotifAction.hold`: the call is answered
+        when somebody opens that.
+
         Raises:
-            NotifError: the call is over, its paths cannot be read, or it cannot be performed for somebody else, such as
-                execve.
+            NotifError: the call is over, or it cannot be performed for somebody else, such as execve.
+            ValueError: another number of paths than the call has, or a NUL in one.
         """
-        places = path_arguments(self.syscall_nr)
         if not performable_paths(self.syscall_nr):
             raise NotifError(f"system call {self.syscall_nr} cannot be performed on the child's behalf")
+        places = path_arguments(self.syscall_nr)
         if paths and len(paths) != len(places):
             raise ValueError(f"system call {self.syscall_nr} takes {len(places)} paths, not {len(paths)}")
-        judged = [os.fsencode(path) for path in paths]
+        words = [os.fsencode(path) for path in paths]
+        if any(b"\0" in word for word in words):
+            raise ValueError(f"there is a NUL in {paths!r}")
         for _, argument in () if paths else places:
-            data = self.read_path_bytes(argument)
-            if data is None:
-                return NotifAction.errno(errno.EFAULT)
-            judged.append(data)
-        return _answer_with(self._memory.perform(self._snapshot[0], judged))
+            word = self._read_path_of_call(argument)
+            if isinstance(word, NotifAction):
+                return word
+            words.append(word)
+        if judge is None:
+            performed = self._memory.perform(self._snapshot[0], words, None)
+            assert isinstance(performed, Performed)
+            return _answer_with(performed)
+        return self._perform_judged(words, [], judge)
+
+    def _perform_judged(
+        self, words: list[bytes], judged: list[bytes], judge: Callable[[str], NotifAction | None]
+    ) -> NotifAction:
+        """Perform the call once all that it leads to is judged; ``judged`` are the names that need no judging."""
+        for _ in range(_MAX_JUDGED):
+            performed = self._memory.perform(self._snapshot[0], words, judged)
+            if isinstance(performed, Performed):
+                return _answer_with(performed)
+            answer = judge(os.fsdecode(performed))
+            if answer is not None:
+                return answer
+            judged.append(performed)
+        return NotifAction.errno(errno.ELOOP)  # somebody replaces the links faster than they can be followed
+
+    def _read_path_of_call(self, argument: int) -> bytes | NotifAction:
+        """Return the path, or the error with which the kernel answers when it cannot read it."""
+        address = self.args[argument]
+        if not address:
+            return b""  # for some calls the descriptor beside it; which ones they are is known to who performs them
+        data = self._memory.read_string(self._snapshot[0], address, _PATH_MAX - 1)
+        if data is not None:
+            return data
+        too_long = self._memory.read(self._snapshot[0], address, _PATH_MAX) is not None
+        return NotifAction.errno(errno.ENAMETOOLONG if too_long else errno.EFAULT)
 
     def open(self, path: str | bytes | None = None) -> NotifAction:
         """Do as :meth:`perform` for a call that takes one path."""
@@ -196,9 +240,12 @@ class HandlerCtx:
         self._still_waits()
         return fact
 
+    def _waits(self) -> bool:
+        return self._memory.waits(self._snapshot[0])
+
     def _still_waits(self) -> None:
         """Raise unless the thread waits still: else its number may be another one's."""
-        if not self._memory.waits(self._snapshot[0]):
+        if not self._waits():
             raise NotifError("the call is over")
 
     def __repr__(self) -> str:
@@ -206,11 +253,13 @@ class HandlerCtx:
         return f"<HandlerCtx syscall={self.syscall_nr} pid={self.pid} args=({args})>"
 
 
-def _answer_with(performed: dict[str, int]) -> NotifAction:
+def _answer_with(performed: Performed) -> NotifAction:
     """Return the answer that hands over what a performed call gave."""
-    if performed["fd"] >= 0:
-        flags = os.O_CLOEXEC if performed["close_on_exec"] else 0
-        return NotifAction(SEND_FD, flags, 0, DescriptorSource("perform", performed["fd"]))
-    if performed["errno"]:
-        return NotifAction.errno(performed["errno"])
-    return NotifAction.returns(performed["value"])
+    if performed.waits:
+        return NotifAction.hold()
+    if performed.fd >= 0:
+        flags = os.O_CLOEXEC if performed.close_on_exec else 0
+        return NotifAction(SEND_FD, flags, 0, DescriptorSource("perform", performed.fd))
+    if performed.errno:
+        return NotifAction.errno(performed.errno)
+    return NotifAction.returns(performed.value)

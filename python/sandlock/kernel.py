@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from ._extension import core
-from .errors import from_core
+from .errors import LandlockUnavailableError, from_core
 
 __all__ = ["landlock_abi_version", "min_landlock_abi"]
 
 
 def landlock_abi_version() -> int:
     """Return the kernel's Landlock ABI version, 0 where it has none or has it switched off. See landlock(7)."""
+    ask = core().core_LandlockABI
     try:
-        return int(core().core_LandlockABI())
+        return int(ask())
     except RuntimeError as error:
-        if "landlock" in type(from_core(error)).__name__.lower():
+        known = from_core(error)
+        if isinstance(known, LandlockUnavailableError):
             return 0
-        raise from_core(error) from None
+        raise known from None
 
 
 def min_landlock_abi() -> int:

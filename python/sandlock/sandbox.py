@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import itertools
 import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,8 +79,8 @@ class Sandbox:
             self.name = f"sandbox-{os.getpid()}-{next(_numbers)}"
         _check_name(self.name)
         check_on_exception("on_exception", self.on_exception)
-        self._lock = threading.Lock()
-        self._run: Run | None = None
+        # References that do not keep the run: an interrupted one is over as soon as nobody has it any more.
+        self._place: dict[str, weakref.ref[Run]] = {}
 
     def run(
         self,
@@ -112,8 +110,12 @@ class Sandbox:
             HandlerError: with ``raise_handler_errors=True``.
         """
         request, supervision = self._captured(cmd, timeout, input), self._supervision(handlers)
-        with self._only_run(request, supervision, None) as run:
+        run = self._new_run(supervision)
+        try:
+            run.start(request, None)
             result = run.finish()
+        finally:
+            run.close()
         return _checked(cmd, result, check, raise_handler_errors)
 
     async def arun(
@@ -131,8 +133,14 @@ class Sandbox:
         Cancelling it kills the tree.
         """
         request, supervision = self._captured(cmd, timeout, input), self._supervision(handlers)
-        with self._only_run(request, supervision, asyncio.get_running_loop()) as run:
+        import asyncio  # here, because it is half of the package's import time
+
+        run = self._new_run(supervision)
+        try:
+            run.start(request, asyncio.get_running_loop())
             result = await run.afinish()
+        finally:
+            run.close()
         return _checked(cmd, result, check, raise_handler_errors)
 
     def run_with_handlers(self, cmd: Command, handlers: HandlerSpec, name: str | None = None) -> Result:
@@ -179,19 +187,20 @@ class Sandbox:
             raise RuntimeError(f"cannot {verb} sandbox {self.name!r}: nothing runs in it")
         return run
 
-    @contextlib.contextmanager
-    def _only_run(
-        self, request: dict[str, Any], supervision: Supervision, loop: asyncio.AbstractEventLoop | None
-    ) -> Iterator[Run]:
-        """Start a command, the only one of this instance."""
-        if not self._lock.acquire(blocking=False):
+    def _new_run(self, supervision: Supervision) -> Run:
+        """Return the only run of this instance, not started yet."""
+        run = Run(supervision)
+        if not run.claim(self._place):
+            run.close()
             raise RuntimeError(f"sandbox {self.name!r} is running a command already; use another instance")
-        try:
-            self._run = Run(request, supervision, loop)
-            yield self._run
-        finally:
-            self._run = None
-            self._lock.release()
+        return run
+
+    @property
+    def _run(self) -> Run | None:
+        """The run that is under way."""
+        for run in list(self._place.values()):
+            return run()
+        return None
 
     def _supervision(self, handlers: HandlerSpec) -> Supervision:
         check_on_exception("on_exception", self.on_exception)
@@ -225,8 +234,10 @@ class Sandbox:
         for name in ("allow_degraded", "disable"):
             policy[name] = _protections(name, getattr(self, name))
         policy["env"] = _request.mapping("env", self.env)
-        policy["clean_env"] = bool(self.clean_env)
-        policy["no_coredump"] = bool(self.no_coredump)
+        for name in ("clean_env", "no_coredump"):
+            policy[name] = getattr(self, name)
+            if not isinstance(policy[name], bool):
+                raise PolicyError(f"{name}: {policy[name]!r} is no bool; write True or False")
         if self.cwd is not None:
             policy["cwd"] = _request.text("cwd", self.cwd)
             if not policy["cwd"]:

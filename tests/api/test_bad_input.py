@@ -167,6 +167,7 @@ REGISTRATIONS = {
     "no handler": Wrong([("openat", lambda ctx: None)], TypeError, (r"\[0\]", "lambda", "subclass sandlock.Handler")),
     "None for a handler": Wrong([("openat", None)], TypeError, (r"\[0\]", "None", "subclass sandlock.Handler")),
     "a class": Wrong([("openat", Answer)], TypeError, (r"\[0\]", "Answer", r"Answer\(\)")),
+    "nothing to call": Wrong([("openat", Handler())], TypeError, (r"\[0\]", "Handler", r"handle\(self, ctx\)")),
     "the second": Wrong([("openat", ALLOW), ("openat", 3)], TypeError, (r"\[1\]", "3")),
     "one element": Wrong([("openat",)], TypeError, (r"handlers\[0\]", r"\(syscall, handler\)")),
     "four elements": Wrong([("openat", ALLOW, ExceptionPolicy.KILL, 4)], TypeError, (r"handlers\[0\]",)),
@@ -191,7 +192,7 @@ def test_handler_on_what_the_policy_denies_on_top(marker: Path) -> None:
 
 
 def test_rule_of_a_handler(marker: Path) -> None:
-    class Misruled(Handler):
+    class Misruled(Answer):
         on_exception = "kill"  # type: ignore[assignment]
 
     attempt(Wrong(None, TypeError, (r"\[0\]", "Misruled", "'kill'")), marker, handlers=[("openat", Misruled())])

@@ -104,3 +104,11 @@ def test_relative_entries_of_path(folder: Path, monkeypatch: pytest.MonkeyPatch)
     for path in ("", ".", "/nonexistent:", ":/nonexistent", "./."):
         monkeypatch.setenv("PATH", path)
         assert tool_sandbox([folder]).run(["sandlock-test-program"]).stdout == b"found\n", path
+
+
+def test_relative_entries_of_path_are_the_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("PATH", ".")
+    assert tool_sandbox([folder], cwd=folder).run(["sandlock-test-program"]).stdout == b"found\n"
+    monkeypatch.chdir(folder)
+    assert tool_sandbox([folder], cwd="/").run(["sandlock-test-program"]).exit_code == 127

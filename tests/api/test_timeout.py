@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Callable
 
 import pytest
 
 from sandlock import ExitReason, Handler, HandlerCtx, NotifAction, Sandbox
 from tests.support.handlers import CONTINUE
-from tests.support.processes import Fifo, Watched
+from tests.support.processes import MakeFifo, Watched
 
 
 def test_over(box: Sandbox) -> None:
@@ -38,7 +37,7 @@ class WatchCallers(Handler):
         return CONTINUE
 
 
-def test_the_whole_tree_is_gone_and_its_output_is_kept(box: Sandbox, make_fifo: Callable[[str], Fifo]) -> None:
+def test_the_whole_tree_is_gone_and_its_output_is_kept(box: Sandbox, make_fifo: MakeFifo) -> None:
     never = make_fifo("never").path
     box.fs_readable = [*box.fs_readable, never]
     daemon = f"echo up; umask >&2; read line <{never}"

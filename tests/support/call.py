@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
-from typing import Any, NamedTuple, Union
+from typing import Any, Callable, NamedTuple, Union
 
 from sandlock import Result, Sandbox
 
@@ -24,6 +24,10 @@ class Called(NamedTuple):
     def error(self) -> str:
         """The name of the errno, empty when the call succeeded."""
         return errno.errorcode[self.errno] if self.errno else ""
+
+
+Attempt = Callable[..., Called]
+"""Makes a system call of that name with these arguments."""
 
 
 def arguments(program: Path, syscall: str, *args: Argument) -> list[str]:

@@ -10,7 +10,7 @@ import sys
 import textwrap
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -86,6 +86,10 @@ class Fifo:
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+MakeFifo = Callable[[str], Fifo]
+"""Makes a named pipe of that name in the test's folder."""
 
 
 def host_command(script: str, *arguments: object) -> list[str]:

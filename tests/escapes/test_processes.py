@@ -1,0 +1,131 @@
+"""Other processes cannot be signalled, traced, read, or changed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from sandlock import ExitReason, Sandbox
+from tests.support.call import Attempt
+from tests.support.processes import MakeFifo, Watched
+from tests.support.programs import Program
+from tests.support.sandboxes import tool_sandbox
+
+SIGNALS: dict[str, Callable[[int], tuple[object, ...]]] = {
+    "kill": lambda pid: ("kill", pid, 0),
+    "kill its group": lambda pid: ("kill", -os.getpgid(pid), 0),
+    "tkill": lambda pid: ("tkill", pid, 0),
+    "tgkill": lambda pid: ("tgkill", pid, pid, 0),
+}
+
+
+@pytest.mark.parametrize("way", SIGNALS)
+def test_signal(attempt: Attempt, bare_attempt: Attempt, victim: subprocess.Popen[bytes], way: str) -> None:
+    """Signal 0 is checked like any other, and does no harm where it succeeds."""
+    arguments = SIGNALS[way](victim.pid)
+    assert bare_attempt(*arguments).error == ""
+    assert attempt(*arguments).error == "EPERM"
+
+
+@pytest.mark.parametrize("number", [signal.SIGCONT, signal.SIGTERM, signal.SIGKILL])
+def test_signals_that_matter(attempt: Attempt, victim: subprocess.Popen[bytes], number: int) -> None:
+    assert attempt("kill", victim.pid, number).error == "EPERM"
+    assert victim.poll() is None
+
+
+def test_signal_to_the_host(attempt: Attempt) -> None:
+    assert attempt("kill", os.getpid(), 0).error == "EPERM"
+    assert attempt("tgkill", os.getpid(), os.getpid(), 0).error == "EPERM"
+
+
+def test_signal_to_the_reaper(box: Sandbox) -> None:
+    result = box.run(["sh", "-c", "for signal in KILL STOP TERM; do kill -$signal $PPID; echo $?; done"])
+    assert (result.reason, result.stdout) == (ExitReason.EXITED, b"1\n1\n1\n")
+
+
+def test_signal_to_another_sandbox(program: Program, make_fifo: MakeFifo) -> None:
+    up, on = make_fifo("up"), make_fifo("on")
+    other = tool_sandbox(writable=[up.path, on.path])
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(other.run, ["sh", "-c", f"echo $$ >{up.path}; read line <{on.path}"])
+        pid = up.line()
+        killed = tool_sandbox().run(["sh", "-c", f"kill -KILL {pid}"])
+        on.release()
+        assert run.result().success
+    assert not killed.success
+
+
+def test_signals_within_the_sandbox_work(box: Sandbox) -> None:
+    result = box.run(["sh", "-c", "setsid sleep 1000 & sleep 1000 & kill %2 2>/dev/null || kill $!; wait $!; echo $?"])
+    assert result.stdout == b"143\n"
+
+
+def remote(pid: int) -> tuple[int, ...]:
+    """Return an address range of a process that may be read."""
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        start, _, rest = line.partition("-")
+        if " r" in rest:
+            return int(start, 16), 8
+    raise AssertionError("no memory")
+
+
+PTRACE_SEIZE, PTRACE_ATTACH = 0x4206, 16
+
+INTRUSIONS: dict[str, Callable[[int], tuple[object, ...]]] = {
+    "ptrace attach": lambda pid: ("ptrace", PTRACE_ATTACH, pid, 0, 0),
+    "ptrace seize": lambda pid: ("ptrace", PTRACE_SEIZE, pid, 0, 0),
+    "process_vm_readv": lambda pid: ("process_vm_readv", pid, bytes(16), 0, struct.pack("QQ", *remote(pid)), 1, 0),
+    "process_vm_writev": lambda pid: ("process_vm_writev", pid, bytes(16), 0, struct.pack("QQ", *remote(pid)), 1, 0),
+    "prlimit64": lambda pid: ("prlimit64", pid, 4, struct.pack("QQ", 0, 0), 0),
+}
+
+
+@pytest.mark.parametrize("way", INTRUSIONS)
+def test_intrusion(attempt: Attempt, victim: subprocess.Popen[bytes], way: str) -> None:
+    for pid in (victim.pid, os.getpid()):
+        assert attempt(*INTRUSIONS[way](pid)).error == "EPERM"
+    assert victim.poll() is None
+
+
+SECRETS = ["environ", "mem", "maps", "auxv", "stack", "syscall", "fd/0", "root/etc/passwd", "cwd/.", "exe", "map_files"]
+
+
+@pytest.mark.parametrize("file", SECRETS)
+def test_proc_of_another_process(victim: subprocess.Popen[bytes], secret: Path, file: str) -> None:
+    """Even where all of /proc is granted."""
+    box = tool_sandbox(["/proc"])
+    for pid in (victim.pid, os.getpid()):
+        result = box.run(["cat", f"/proc/{pid}/{file}"])
+        assert (result.success, result.stdout) == (False, b"")
+        result = box.run(["ls", f"/proc/{pid}/{file}/"])
+        assert (result.success, result.stdout) == (False, b"")
+
+
+def test_no_way_around_by_root_links(secret: Path) -> None:
+    box = tool_sandbox(["/proc"])
+    for way in ("self/root", "self/cwd", f"{os.getpid()}/root", f"{os.getpid()}/cwd", "1/root"):
+        result = box.run(["cat", f"/proc/{way}{secret}"])
+        assert (result.success, result.stdout) == (False, b"")
+
+
+def test_environment_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """clean_env keeps what the host knows from the command, wherever it looks."""
+    monkeypatch.setenv("SANDLOCK_SECRET", "s3cret")
+    box = tool_sandbox(["/proc"], clean_env=True)
+    result = box.run(["sh", "-c", "cat /proc/self/environ /proc/$$/environ /proc/$PPID/environ; env"])
+    assert b"s3cret" not in result.stdout
+    assert b"PATH=" in result.stdout
+
+
+def test_the_victim_would_be_in_reach_without_a_sandbox(victim: subprocess.Popen[bytes]) -> None:
+    """What the tests above refuse is not refused by anything else."""
+    assert b"SECRET=s3cret" in Path(f"/proc/{victim.pid}/environ").read_bytes()
+    with Watched(victim.pid) as process:
+        assert not process.gone(0)

@@ -1,0 +1,99 @@
+"""Handlers on the calls that start the command, and on every call at once."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from sandlock import ExitReason, NotifAction, PolicyError, Sandbox, _core
+from tests.support.call import call
+from tests.support.handlers import Answer
+from tests.support.programs import Program
+from tests.support.sandboxes import tool_sandbox
+
+LAUNCH = ["execve", "dup3", "close_range", "futex", "prctl", "setsid", "fchdir", "prlimit64", "rt_sigprocmask", "close"]
+
+
+@pytest.mark.parametrize("syscall", LAUNCH)
+def test_observed(tmp_path: Path, syscall: str) -> None:
+    """They do not see what sandlock itself does between clone and execve, except for the execve."""
+    answer = Answer()
+    box = tool_sandbox([tmp_path], cwd=tmp_path, max_open_files=100)
+    result = box.run(["sh", "-c", "echo hello; pwd -P"], handlers=[(syscall, answer)], input=b"x")
+    assert (result.success, result.stdout) == (True, f"hello\n{tmp_path}\n".encode())
+    if syscall == "execve":
+        assert answer.calls == 1
+    elif syscall in ("dup3", "close_range", "fchdir", "setsid"):
+        assert answer.calls == 0
+
+
+@pytest.mark.parametrize("syscall", ["dup3", "close_range", "setsid", "fchdir"])
+def test_refused_to_the_command_only(tmp_path: Path, syscall: str) -> None:
+    box = tool_sandbox([tmp_path], cwd=tmp_path)
+    result = box.run(["pwd", "-P"], handlers=[(syscall, Answer(NotifAction.errno(errno.EPERM)))])
+    assert result.stdout == f"{tmp_path}\n".encode()
+
+
+@pytest.mark.parametrize("syscall", ["dup3", "close_range", "setsid", "fchdir"])
+def test_denied_to_the_command_only(tmp_path: Path, syscall: str) -> None:
+    box = tool_sandbox([tmp_path], cwd=tmp_path, extra_deny_syscalls=[syscall])
+    assert box.run(["pwd", "-P"]).stdout == f"{tmp_path}\n".encode()
+
+
+def test_futex_denied(program: Program) -> None:
+    """The program has one thread and no use for it; the launcher has."""
+    caller = program("call")
+    told = call(tool_sandbox([caller], extra_deny_syscalls=["futex"]), caller, "getsid", 0)
+    assert told.result == told.pid
+
+
+def test_execve_refused(box: Sandbox) -> None:
+    result = box.run(["true"], handlers=[("execve", Answer(NotifAction.errno(errno.EACCES)))])
+    assert (result.exit_code, result.reason) == (127, ExitReason.EXITED)
+    assert "cannot execute /" in str(result.error)
+
+
+def test_execve_killed(box: Sandbox) -> None:
+    result = box.run(["true"], handlers=[("execve", Answer(NotifAction.kill()))])
+    assert (result.exit_code, result.reason) == (-1, ExitReason.KILLED)
+
+
+def test_execve_answered_without_being_made(box: Sandbox) -> None:
+    """There is no program to go on with; the result says so."""
+    result = box.run(["true"], handlers=[("execve", Answer(NotifAction.returns(0)))])
+    assert (result.success, result.exit_code) == (False, 127)
+    assert result.error is not None
+
+
+def test_the_commands_own_execve(box: Sandbox) -> None:
+    answer = Answer()
+    script = "/bin/true; (exec /bin/true); exec /bin/sh -c 'exec /bin/true'"
+    box.run(["sh", "-c", script], handlers=[("execve", answer)], check=True)
+    assert answer.calls == 5
+
+
+def handled(box: Sandbox) -> dict[str, Answer]:
+    """Give a handler to every call that may have one."""
+    handlers = {}
+    for name in json.loads(_core.core_Syscalls()):
+        try:
+            box.run(["true"], handlers=[(name, Answer())], timeout=60)
+        except PolicyError:
+            continue
+        handlers[name] = Answer()
+    return handlers
+
+
+def test_every_call_at_once(box: Sandbox) -> None:
+    handlers = handled(box)
+    assert len(handlers) > 200
+    command = ["sh", "-c", "echo hello | cat | tr a-z A-Z; cd /; ls -d usr; exit 3"]
+    expected = box.run(command)
+    result = box.run(command, handlers=list(handlers.items()), timeout=100)
+    assert (result.exit_code, result.stdout, result.stderr) == (3, expected.stdout, expected.stderr)
+    assert expected.stdout == b"HELLO\nusr\n"
+    for name in ("execve", "mmap", "read", "write", "close", "exit_group", "wait4", "clone"):
+        assert handlers[name].calls > 0, name

@@ -1,0 +1,171 @@
+"""System calls in a row, made by programs/acts.c twice: by the kernel, and on the program's behalf."""
+
+from __future__ import annotations
+
+import errno
+import os
+import reprlib
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Callable, NamedTuple, Union
+
+from sandlock import Handler, HandlerCtx, NotifAction, Sandbox
+from sandlock._syscalls import number_of, performable_paths
+from tests.support.sandboxes import tool_sandbox
+
+AT_FDCWD = -100
+
+
+class Buffer(NamedTuple):
+    """A buffer of the program; its content after the call is the act's ``data``."""
+
+    size: int
+
+
+class Back(NamedTuple):
+    """The result of the call that many calls ago."""
+
+    calls: int
+
+
+class Text(NamedTuple):
+    """A string of bytes."""
+
+    text: bytes
+
+
+Argument = Union[int, str, bytes, Text, Buffer, Back]
+
+Call = Sequence[Any]
+"""The name of a system call and its arguments. A str is a string of the program, bytes a buffer of that content."""
+
+
+class Act(NamedTuple):
+    """What the program tells about a call."""
+
+    result: int
+    error: str
+    """The name of the errno, empty when the call succeeded."""
+    data: bytes
+
+
+def _word(argument: Argument, position: int) -> str | bytes:
+    if isinstance(argument, Buffer):
+        return f"b:{argument.size}"
+    if isinstance(argument, Back):
+        return f"r:{position - argument.calls}"
+    if isinstance(argument, Text):
+        return b"s:" + argument.text
+    if isinstance(argument, bytes):
+        return "x:" + argument.hex()
+    if isinstance(argument, str):
+        return "s:" + argument
+    return str(argument)
+
+
+def act(box: Sandbox, program: Path, calls: Sequence[Call], **options: Any) -> list[Act]:
+    """Make system calls in the sandbox."""
+    words: list[str | bytes | Path] = [program]
+    for position, (name, *arguments) in enumerate(calls):
+        words += [str(number_of(name)), *(_word(argument, position) for argument in arguments), ","]
+    result = box.run(words[:-1], timeout=60, **options)
+    assert (result.success, result.handler_errors) == (True, []), (result, result.stderr)
+    told = [line.split(b" ") for line in result.stdout.splitlines()]
+    return [
+        Act(int(value), errno.errorcode.get(int(error), ""), bytes.fromhex(data.decode()))
+        for value, error, data in told
+    ]
+
+
+class Perform(Handler):
+    """Has every call performed."""
+
+    def handle(self, ctx: HandlerCtx) -> NotifAction:
+        return ctx.perform()
+
+
+def known(name: str) -> bool:
+    """Say whether this machine has the call; arm64 lacks the oldest."""
+    try:
+        number_of(name)
+    except ValueError:
+        return False
+    return True
+
+
+# fmt: off
+PERFORMED = [name for name in (
+    "open", "openat", "openat2", "creat", "stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2",
+    "readlink", "readlinkat", "unlink", "unlinkat", "rmdir", "mkdir", "mkdirat", "mknodat", "rename", "renameat",
+    "renameat2", "link", "linkat", "symlink", "symlinkat", "chmod", "fchmodat", "fchmodat2", "chown", "lchown",
+    "fchownat", "truncate", "utimensat", "statfs",
+) if known(name)]
+# fmt: on
+"""The calls that can be performed for a child."""
+
+
+def performing() -> list[tuple[str, Handler]]:
+    """Return handlers that have every call performed that can be."""
+    assert all(performable_paths(number_of(name)) for name in PERFORMED)
+    handler = Perform()
+    return [(name, handler) for name in PERFORMED]
+
+
+def _placed(call: Call, folder: Path) -> list[Any]:
+    """Put the folder in the place of a leading @ in a string."""
+    return [f"{folder}{word[1:]}" if isinstance(word, str) and word.startswith("@") else word for word in call]
+
+
+def twice(
+    program: Path,
+    where: Path,
+    make: Callable[[Path], object],
+    calls: Sequence[Call],
+    *,
+    ignored: int = 0,
+    same_data: bool = False,
+) -> list[Act]:
+    """Make calls in two equal folders, once by the kernel and once performed, and return what the kernel did.
+
+    Results and errors must be the same, and so must be what becomes of the folder. With ``same_data`` both times are in
+    one folder, and the buffers must have the same content as well. The bits ``ignored`` of positive results may differ.
+    """
+    acts, trees = [], []
+    for performed in (False, True):
+        folder = where / ("both" if same_data else "performed" if performed else "bare")
+        if not folder.exists():
+            folder.mkdir()
+            make(folder)
+        box = tool_sandbox([program], [folder], cwd=folder)
+        handlers = performing() if performed else []
+        acts.append(act(box, program, [_placed(call, folder) for call in calls], handlers=handlers))
+        trees.append(tree(folder))
+    differences = [
+        f"{reprlib.repr(call)}: {bare[:2]} by the kernel, {performed[:2]} performed"
+        for call, bare, performed in zip(calls, *acts)
+        if bare.error != performed.error
+        or (bare.result != performed.result and bare.result & ~ignored != performed.result & ~ignored)
+        or (same_data and bare.data != performed.data)
+    ]
+    assert not differences, "\n".join(differences)
+    assert trees[0] == trees[1]
+    return acts[0]
+
+
+def tree(folder: Path) -> dict[str, tuple[Any, ...]]:
+    """Return what is beneath a folder, by name."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for path in [folder, *folder.rglob("*")]:
+        status = path.lstat()
+        content: bytes | str = b""
+        if stat.S_ISREG(status.st_mode):
+            mode = stat.S_IMODE(status.st_mode)
+            path.chmod(mode | 0o400)
+            content = path.read_bytes()
+            path.chmod(mode)
+        elif stat.S_ISLNK(status.st_mode):
+            content = os.readlink(path).replace(str(folder), "@")
+        owner = (status.st_uid, status.st_gid)
+        found[str(path.relative_to(folder))] = (stat.filemode(status.st_mode), status.st_nlink, owner, content)
+    return found
