@@ -24,7 +24,7 @@ def test_calls_that_are_retried(box: Sandbox, syscall: str) -> None:
 
 
 @pytest.mark.xfail(
-    strict=True,
+    strict=False,  # some runs of 1000 are lucky: a supervisor in C loses about 4
     reason="a signal before the supervisor has received the call makes it fail with EINTR; dash retries neither",
 )
 def test_calls_that_nobody_retries(box: Sandbox) -> None:
