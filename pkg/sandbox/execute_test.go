@@ -61,7 +61,10 @@ func TestPolicyThatGrantsNothing(t *testing.T) {
 
 func TestLongArgument(t *testing.T) {
 	long := strings.Repeat("x", 100<<10)
-	expect(t, exited(0, long+"\n"), run(t, newSandbox(), command("echo", long)))
+	result := run(t, newSandbox(), command("echo", long))
+	expectBytes(t, "stdout", []byte(long+"\n"), result.Stdout)
+	result.Stdout = nil
+	expect(t, exited(0, ""), result)
 }
 
 func TestEnvironmentTooLong(t *testing.T) {

@@ -3,6 +3,7 @@ package supervise_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +42,24 @@ func TestDecisionThatTakesTooLongFallsBack(t *testing.T) {
 		t.Errorf("notification %d", n.ID())
 	}
 	c.expectAnswers(t, fmt.Sprintf("%d 2", -int(unix.EXDEV)))
+	c.closeWithout(t)
+}
+
+// However short the time is, it is noticed that it is over.
+func TestEveryLimitIsNoticed(t *testing.T) {
+	const calls = 500
+	atOnce := briefly
+	atOnce.Timeout = 1
+	c := asking(t, chains{"ppid": atOnce}, fmt.Sprintf("ppid:1*%d", calls))
+	w := c.work(func(w *worker, n *notify.Notification) {
+		id := n.ID()
+		eventually(t, "the end of the time", func() bool { _, waits := c.Pending(id); return !waits })
+	})
+	c.expectAnswers(t, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("%d ", -int(unix.EXDEV)), calls), " "))
+	w.home(t)
+	if count := len(c.Expired()); count != calls {
+		t.Errorf("%d of %d decisions took too long", count, calls)
+	}
 	c.closeWithout(t)
 }
 

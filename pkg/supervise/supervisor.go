@@ -102,19 +102,14 @@ func (s *Supervisor) judge(n *notify.Notification) (undecided bool) {
 
 // enter makes a notification pending. Where nobody is there any more to decide, the constant action answers: false.
 func (s *Supervisor) enter(n *notify.Notification, chain *Chain) bool {
-	p := &pending{notification: *n, fallback: chain.fallback()}
+	if !s.pending.add(&pending{notification: *n, fallback: chain.fallback()}) {
+		s.give(chain.fallback(), n)
+		return false
+	}
 	if chain.Timeout > 0 {
-		id := n.ID()
-		p.timer = time.AfterFunc(chain.Timeout, func() { s.expire(id) })
+		s.Limit(n.ID(), chain.Timeout) // only now: a timer that goes off before would find nothing
 	}
-	if s.pending.add(p) {
-		return true
-	}
-	if p.timer != nil {
-		p.timer.Stop()
-	}
-	s.give(p.fallback, n)
-	return false
+	return true
 }
 
 func (c *Chain) decide(n *notify.Notification) (action Action) {

@@ -109,9 +109,7 @@ class UntilRefused(Handler):
         return CONTINUE
 
 
-def test_too_many_in_flight(
-    box: Sandbox, stepper: Path, make_fifo: MakeFifo, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_many_in_flight(box: Sandbox, stepper: Path, make_fifo: MakeFifo, monkeypatch: pytest.MonkeyPatch) -> None:
     """The call fails with EAGAIN, no handler is asked about it, and the others go on, and there is room again."""
     monkeypatch.setattr(_async, "MAX_IN_FLIGHT", 3)
     go = make_fifo("go")

@@ -7,7 +7,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import pytest
 
@@ -92,7 +92,13 @@ def test_each_call_gets_a_file_of_its_own(step_box: Sandbox, stepper: Path) -> N
     action = NotifAction.inject_bytes(b"own", seal=False)
     second = ("read", ResultOf(2), Buffer(3), 3)
     told = steps(
-        step_box, stepper, ("getppid",), ("ftruncate", FILE, 0), ("getppid",), second, handlers=[("getppid", Answer(action))]
+        step_box,
+        stepper,
+        ("getppid",),
+        ("ftruncate", FILE, 0),
+        ("getppid",),
+        second,
+        handlers=[("getppid", Answer(action))],
     )
     assert told[3].data == b"own"
 
@@ -101,7 +107,7 @@ def test_the_bytes_are_those_of_when_the_action_was_made(step_box: Sandbox, step
     data = bytearray(b"before")
 
     def handle(ctx: Any) -> NotifAction:
-        action = NotifAction.inject_bytes(data)
+        action = NotifAction.inject_bytes(data)  # type: ignore[arg-type]
         data[:] = b"after!"
         return action
 
@@ -112,7 +118,7 @@ def test_the_bytes_are_those_of_when_the_action_was_made(step_box: Sandbox, step
 def test_one_action_from_several_threads(program: Any, step_box: Sandbox) -> None:
     crowd = program("crowd")
     step_box.fs_readable = [*step_box.fs_readable, crowd]
-    answer: Union[Answer, Do] = Answer(NotifAction.inject_bytes(b"shared"))
+    answer: Answer | Do = Answer(NotifAction.inject_bytes(b"shared"))
     result = step_box.run([crowd, "16", number("getppid"), "20"], handlers=[("getppid", answer)], check=True)
     numbers = [int(line.split()[0]) for line in result.stdout.splitlines()]
     assert len(set(numbers)) == 16

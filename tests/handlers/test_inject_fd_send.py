@@ -55,7 +55,9 @@ def test_the_child_and_the_host_share_the_open_file(step_box: Sandbox, stepper: 
     fd = os.open(text, os.O_RDONLY)
     handler = Do(lambda ctx: NotifAction.inject_fd_send(os.dup(fd)))
     try:
-        told = steps(step_box, stepper, ("getppid",), ("read", ResultOf(0), Buffer(4), 4), handlers=[("getppid", handler)])
+        told = steps(
+            step_box, stepper, ("getppid",), ("read", ResultOf(0), Buffer(4), 4), handlers=[("getppid", handler)]
+        )
         assert (told[1].data, os.read(fd, 9)) == (b"from", b" the host")
     finally:
         os.close(fd)

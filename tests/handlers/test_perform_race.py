@@ -41,7 +41,7 @@ def race(program: Program, tmp_path: Path) -> Race:
     def run(turning: str, call: str, tries: int, handler: Handler) -> Counted:
         box = tool_sandbox([path], [tmp_path])
         command = [path, turning, call, str(tries), tmp_path]
-        result = box.run(command, handlers=[(SYSCALLS[call], handler)], timeout=100)
+        result = box.run(command, handlers=[(SYSCALLS[call], handler)], timeout=100)  # type: ignore[arg-type]
         assert (result.success, result.handler_errors) == (True, []), result
         counted = Counted(*map(int, result.stdout.split()))
         assert sum(counted) == tries

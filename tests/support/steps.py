@@ -38,6 +38,11 @@ class Step(NamedTuple):
         return errno.errorcode[self.errno] if self.errno else ""
 
 
+def number(syscall: str) -> str:
+    """Return the number of a system call as an argument of the programs."""
+    return str(number_of(syscall))
+
+
 def _word(argument: Argument) -> str:
     if isinstance(argument, Buffer):
         return f"b:{argument.size}"
@@ -52,7 +57,7 @@ def steps(box: Sandbox, program: Path, *calls: tuple[Any, ...], **options: Any) 
     """Make system calls, each the name and the arguments, in the sandbox."""
     words = [str(program)]
     for call in calls:
-        words += [str(number_of(call[0])), *map(_word, call[1:]), ","]
+        words += [number(call[0]), *map(_word, call[1:]), ","]
     result = box.run(words[:-1], timeout=60, **options)
     assert result.success, (result, result.stderr)
     told = [line.split(b" ") for line in result.stdout.splitlines()]
