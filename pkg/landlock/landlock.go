@@ -9,7 +9,8 @@
 //     rename, as editors do, is another file with no rule of its own. Landlock does not control stat, chmod, chown,
 //     utime, extended attributes, chdir and readlink.
 //   - fs_denied wins. What is beneath a granted folder is carved out of it: see carve.go.
-//   - Network. TCP (and UDP from ABI 10) is neither bound nor connected.
+//   - Network. TCP is bound and connected on the ports of the policy's rules only, and UDP (from ABI 10) not at all
+//     unless some rule is about it. Addresses are not Landlock's: see package network.
 //   - Other processes. Signals and abstract Unix sockets stay inside the sandbox from ABI 6, path sockets outside
 //     fs_writable are out of reach from ABI 9, and ptrace and its like stay inside on every ABI.
 package landlock

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandlock/pkg/network"
 	"sandlock/pkg/policy"
 )
 
@@ -15,6 +16,7 @@ import (
 type Ruleset struct {
 	fd     int
 	states map[policy.Protection]State
+	plan   network.Plan
 }
 
 // Fd returns the ruleset's file descriptor, which is close-on-exec and stays the Ruleset's own.
@@ -22,6 +24,9 @@ func (r *Ruleset) Fd() int { return r.fd }
 
 // Protections tells for each protection what became of it.
 func (r *Ruleset) Protections() map[policy.Protection]State { return maps.Clone(r.states) }
+
+// Network says who enforces the policy's rules about the network, of which the ruleset has its part.
+func (r *Ruleset) Network() network.Plan { return r.plan }
 
 // Close closes the file descriptor. Processes that are confined already stay so. Closing again does nothing.
 func (r *Ruleset) Close() error {
@@ -50,7 +55,13 @@ func Build(p *policy.Policy, abi int) (*Ruleset, error) {
 	if err != nil {
 		return nil, err
 	}
+	rules, err := p.Network()
+	if err != nil {
+		return nil, err
+	}
+	plan := network.NewPlan(rules, states[policy.NetTCP] == Enforced)
 	attr := handled(abi, states)
+	attr.Handled_access_net &^= unrestricted(plan)
 	fd, err := createRuleset(&attr)
 	if err != nil {
 		return nil, fmt.Errorf("create Landlock ruleset for ABI %d: %w", abi, err)
@@ -60,7 +71,11 @@ func Build(p *policy.Policy, abi int) (*Ruleset, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	return &Ruleset{fd: fd, states: states}, nil
+	if err := grantPorts(fd, plan, attr.Handled_access_net); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return &Ruleset{fd: fd, states: states, plan: plan}, nil
 }
 
 // granter adds the rules for files.

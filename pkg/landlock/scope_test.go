@@ -26,11 +26,14 @@ func TestSignalScopeRestrictsSignalsAlone(t *testing.T) {
 	}
 	defer ruleset.Close()
 	outside := outsider(t)
-	file := tree(t, "file") + "/file"
+	root := tree(t, "file", "a/moved", "a/linked", "b/keep")
+	file := root + "/file"
 	got := onConfinedThread(ruleset, attempts{
 		"signal an outsider":  func() error { return unix.Kill(outside, 0) },
 		"signal a descendant": signalDescendant,
 		"signal itself":       func() error { return unix.Tgkill(unix.Getpid(), unix.Gettid(), 0) },
+		"move a file":         func() error { return unix.Rename(root+"/a/moved", root+"/b/moved") },
+		"link a file":         func() error { return unix.Link(root+"/a/linked", root+"/b/linked") },
 		"read a file":         read(file),
 		"write a file":        write(file),
 		"list a folder":       listed("/"),
@@ -39,7 +42,7 @@ func TestSignalScopeRestrictsSignalsAlone(t *testing.T) {
 	})
 	expect(t, map[string]string{
 		"signal an outsider": "EPERM", "signal a descendant": "ok", "signal itself": "ok", "read a file": "ok", "write a file": "ok",
-		"list a folder": "ok", "execute": "ok", "bind a TCP socket": "ok",
+		"list a folder": "ok", "execute": "ok", "bind a TCP socket": "ok", "move a file": "ok", "link a file": "ok",
 	}, got)
 }
 

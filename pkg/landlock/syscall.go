@@ -28,6 +28,22 @@ func addPathRule(ruleset, parent int, access uint64) error {
 	return nil
 }
 
+// addPortRule grants access to a TCP port.
+func addPortRule(ruleset int, port uint16, access uint64) error {
+	attr := netPortAttr{allowedAccess: access, port: uint64(port)}
+	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), ruleNetPort,
+		uintptr(unsafe.Pointer(&attr)), 0, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// ruleNetPort is LANDLOCK_RULE_NET_PORT and netPortAttr struct landlock_net_port_attr, which golang.org/x/sys/unix lacks.
+const ruleNetPort = 2
+
+type netPortAttr struct{ allowedAccess, port uint64 }
+
 // openat is openat(2), repeated when a signal interrupts it: Go's own do, and some file systems then give up.
 func openat(dir int, name string, flags int) (int, error) {
 	for {

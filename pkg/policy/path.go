@@ -5,6 +5,9 @@ import "strings"
 // tidy drops what never changes the meaning of a path: repeated slashes, "." components and slashes at the end. It
 // leaves ".." alone, since "a/.." is not "." when a is a symbolic link, and it never makes a relative path absolute.
 func tidy(path string) string {
+	if isTidy(path) {
+		return path
+	}
 	var parts []string
 	for part := range strings.SplitSeq(path, "/") {
 		if part != "" && part != "." {
@@ -19,6 +22,16 @@ func tidy(path string) string {
 		return "."
 	}
 	return tidied
+}
+
+// isTidy knows most tidy paths without taking them apart.
+func isTidy(path string) bool {
+	for part := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+		if part == "" || part == "." {
+			return false
+		}
+	}
+	return true
 }
 
 func tidyAll(paths []string) []string {

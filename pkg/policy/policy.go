@@ -25,6 +25,13 @@ type Policy struct {
 	// ExtraAllowSyscalls (extra_allow_syscalls) lists groups taken off the default deny list.
 	ExtraAllowSyscalls []string
 
+	// NetAllow (net_allow) lists the peers that may be reached, and NetDeny (net_deny) those that may not, which wins:
+	// "host:port" and its variants, see docs/network.md. With neither none is, with NetDeny alone all others are.
+	NetAllow, NetDeny []string
+	// NetAllowBind (net_allow_bind) lists the ports that may be bound, and NetDenyBind (net_deny_bind) those that may
+	// not: "80", "8000-8010", "80,443", or "*" alone. Empty lists mean what they mean for peers.
+	NetAllowBind, NetDenyBind []string
+
 	// Env (env) adds to, or overrides, the environment that the command would have had.
 	Env map[string]string
 	// CleanEnv (clean_env) starts from the host's PATH, HOME, USER, TERM and LANG only.
@@ -56,6 +63,8 @@ func (p *Policy) Normalized() (*Policy, error) {
 	n.FSDenied = unique(tidyAll(p.FSDenied))
 	n.ExtraDenySyscalls = unique(p.ExtraDenySyscalls)
 	n.ExtraAllowSyscalls = unique(p.ExtraAllowSyscalls)
+	n.NetAllow, n.NetDeny = unique(p.NetAllow), unique(p.NetDeny)
+	n.NetAllowBind, n.NetDenyBind = unique(p.NetAllowBind), unique(p.NetDenyBind)
 	n.AllowDegraded = unique(p.AllowDegraded)
 	n.Disable = unique(p.Disable)
 	n.Env = maps.Clone(p.Env)

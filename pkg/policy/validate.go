@@ -22,6 +22,7 @@ func (p *Policy) Validate() error {
 		func() *Error { return checkPaths("fs_denied", p.FSDenied) },
 		func() *Error { return checkNames("extra_deny_syscalls", p.ExtraDenySyscalls) },
 		func() *Error { return checkNames("extra_allow_syscalls", p.ExtraAllowSyscalls) },
+		func() *Error { _, err := p.network(); return err },
 		func() *Error { return checkEnv(p.Env) },
 		func() *Error { return checkNUL("cwd", p.Cwd) },
 		func() *Error { return checkMaxOpenFiles(p.MaxOpenFiles) },

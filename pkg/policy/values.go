@@ -32,6 +32,21 @@ func stringList(target *[]string, value any) *Error {
 	return wrongType(value, "a list of strings")
 }
 
+// portList is stringList, and takes whole numbers as well.
+func portList(target *[]string, value any) *Error {
+	if list, ok := value.([]any); ok {
+		texts := make([]any, len(list))
+		for i, item := range list {
+			texts[i] = item
+			if number, whole := wholeNumber(item); whole {
+				texts[i] = strconv.FormatInt(number, 10)
+			}
+		}
+		value = texts
+	}
+	return stringList(target, value)
+}
+
 func protectionList(target *[]Protection, value any) *Error {
 	list, ok := value.([]any)
 	if !ok {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/network"
 )
 
 // Spec says what a filter answers, on top of the defaults. Deny beats notify.
@@ -12,6 +14,7 @@ type Spec struct {
 	Notify     []int    // numbers of the syscalls for the supervisor
 	ExtraDeny  []string // names of syscalls or groups that are denied as well
 	ExtraAllow []string // groups that are taken off the default deny list
+	Network    network.Calls
 	// LaunchNonce lets the launcher through to the calls that it makes after the
 	// filter is in force (see launcherCheck) where the filter would deny them or
 	// wait for a supervisor. A random number of this run; 0 exempts nothing.
@@ -41,6 +44,9 @@ func Compile(s Spec) (*Filter, error) {
 			return nil, &DeniedError{Number: nr, Name: s.Arch.Name(nr), Verdict: *v}
 		}
 		v.Action = Notify
+		if v.check != nil && v.check.then == Allow {
+			v.check = nil // who asks for a call gets every one
+		}
 	}
 	if s.LaunchNonce != 0 {
 		f.exempt(launcherCheck(s.LaunchNonce))
@@ -107,7 +113,7 @@ func (f *Filter) deny(s Spec) error {
 			v.check = c
 		}
 	}
-	for name, rule := range networkRules {
+	for name, rule := range networkRules(s.Network) {
 		if v := f.named(name); v != nil {
 			*v = rule
 		}

@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"sandlock/pkg/network"
+	"sandlock/pkg/policy"
 	"sandlock/pkg/seccomp"
 )
 
@@ -41,7 +43,14 @@ func specs(t testing.TB, a seccomp.Arch) map[string]seccomp.Spec {
 	half.Notify = everySecond(half)
 	both.ExtraAllow = []string{"sysv_ipc"}
 	both.Notify = everySecond(both)
+	// One of each kind of access, and all sockets.
+	kernel, supervised, some := plain, plain, both
+	kernel.Network = network.Calls{Protocols: policy.TCP, Connect: network.Kernel, Send: network.Kernel, Listen: network.Supervised}
+	supervised.Network = network.Calls{Protocols: policy.TCP | policy.UDP | policy.ICMP, Connect: network.Supervised,
+		Send: network.Supervised, Bind: network.Supervised, Listen: network.Kernel}
+	some.Network = network.Calls{Protocols: policy.ICMP, Connect: network.Supervised, Send: network.Supervised}
 	return map[string]seccomp.Spec{
+		"network by the kernel": kernel, "network by the supervisor": supervised, "ICMP and everything": some,
 		"default": plain, "audit": audit, "extra deny": denying, "sysv_ipc allowed": allowing,
 		"notify all": all, "notify every second": half, "everything at once": both,
 	}
@@ -84,12 +93,15 @@ func TestArguments(t *testing.T) {
 		unix.TIOCSTI, high | unix.TIOCSTI, unix.TIOCLINUX, unix.TIOCGWINSZ,
 		unix.AF_INET, unix.AF_NETLINK, unix.AF_VSOCK, high | unix.AF_UNIX,
 		unix.SOCK_STREAM | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK, unix.SOCK_DGRAM, unix.SOCK_RAW,
+		unix.AF_INET6, unix.AF_UNIX, unix.IPPROTO_IPV6, unix.IPPROTO_MPTCP, high | unix.AF_INET,
 		unix.SOCK_SEQPACKET, high | unix.SOCK_SEQPACKET, unix.SOCK_STREAM | 0x10,
 		nonceHigh, nonceLow, nonceLow | 7, nonceHigh | unix.AF_UNIX, nonce,
 	}
-	thirds := []uint64{0, 1, 1 << 32, nonceLow, nonceLow | 7, nonce}
-	checked := []string{"clone", "ioctl", "prlimit64", "socket", "socketpair", "connect",
-		"close_range", "dup3", "futex", "getppid", "mount"}
+	thirds := []uint64{0, 1, 1 << 32, nonceLow, nonceLow | 7, nonce, unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_ICMPV6,
+		unix.IPPROTO_MPTCP, unix.MSG_FASTOPEN | unix.MSG_DONTWAIT, unix.IP_OPTIONS, unix.IPV6_RTHDR, unix.IPV6_2292RTHDR,
+		high | unix.IPV6_2292PKTOPTIONS}
+	checked := []string{"clone", "ioctl", "prlimit64", "socket", "socketpair", "connect", "bind", "listen",
+		"sendto", "sendmsg", "sendmmsg", "setsockopt", "close_range", "dup3", "futex", "getppid", "mount"}
 	eachSpec(t, func(t *testing.T, s seccomp.Spec) {
 		m := newMachine(t, compile(t, s))
 		for _, name := range checked {
@@ -97,7 +109,8 @@ func TestArguments(t *testing.T) {
 			for _, first := range values {
 				for _, second := range values {
 					for _, third := range thirds {
-						c := call{nr: uint32(nr), arch: s.Arch, args: [6]uint64{first, second, third}}
+						// The fourth and fifth are the flags and the address of sendto.
+						c := call{nr: uint32(nr), arch: s.Arch, args: [6]uint64{first, second, third, third, first}}
 						if got, want := m.run(t, c), decide(s, c); got != want {
 							t.Fatalf("%s(%#x, %#x, %#x): %v, want %v", name, first, second, third, got, want)
 						}

@@ -106,7 +106,7 @@ func asking(t *testing.T, flags uint) (*launch.Process, io.Reader) {
 	}
 	out := int(w.Fd())
 	p, err := launch.Start(launch.Spec{Path: executable, Argv: []string{executable},
-		Env: []string{askEnv + "=1", "GORACE=atexit_sleep_ms=0"}, Dir: -1, Stdio: [3]int{out, out, out},
+		Env: []string{askEnv + "=1", "GORACE=atexit_sleep_ms=0"}, Dir: -1, Files: []int{out, out, out},
 		Ruleset: -1, ReaperRuleset: -1, Filter: filter.Program, FilterFlags: flags})
 	if err != nil {
 		t.Fatal(err)

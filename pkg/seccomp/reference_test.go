@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandlock/pkg/network"
+	"sandlock/pkg/policy"
 	"sandlock/pkg/seccomp"
 )
 
@@ -75,13 +77,12 @@ func decide(s seccomp.Spec, c call) seccomp.Action {
 		if low(0) != 0 && c.args[2] != 0 {
 			return eperm
 		}
-	case "socket", "socketpair":
-		kind := low(1) & 0xf
-		if low(0) != unix.AF_UNIX || kind != unix.SOCK_STREAM && kind != unix.SOCK_SEQPACKET {
-			return eacces
+	}
+	if answer := decideNetwork(s.Network, name, c.args); answer != seccomp.Allow {
+		if answer == seccomp.Notify && name == "sendto" && c.args[4] == 0 && !slices.Contains(s.Notify, int(c.nr)) {
+			return seccomp.Allow
 		}
-	case "connect", "bind":
-		return eacces
+		return answer
 	}
 	if slices.Contains(s.Notify, int(c.nr)) {
 		return seccomp.Notify
@@ -89,11 +90,60 @@ func decide(s seccomp.Spec, c call) seccomp.Action {
 	return seccomp.Allow
 }
 
+// decideNetwork is what a filter has to answer because of the network's rules.
+func decideNetwork(n network.Calls, name string, args [6]uint64) seccomp.Action {
+	low := func(i int) uint32 { return uint32(args[i]) }
+	family, kind, protocol := low(0), low(1)&0xf, low(2)
+	stream, datagram := kind == unix.SOCK_STREAM, kind == unix.SOCK_DGRAM
+	is := func(condition bool) seccomp.Action {
+		if condition {
+			return seccomp.Allow
+		}
+		return eacces
+	}
+	open := n.Protocols != 0
+	access := map[network.Access]seccomp.Action{network.Denied: eacces, network.Kernel: seccomp.Allow, network.Supervised: seccomp.Notify}
+	switch name {
+	case "socketpair":
+		return is(family == unix.AF_UNIX && (stream || kind == unix.SOCK_SEQPACKET))
+	case "socket":
+		ping := map[uint32]uint32{unix.AF_INET: unix.IPPROTO_ICMP, unix.AF_INET6: unix.IPPROTO_ICMPV6}[family]
+		return is(!open && family == unix.AF_UNIX && (stream || kind == unix.SOCK_SEQPACKET) ||
+			ping != 0 && (n.Protocols&policy.TCP != 0 && stream && (protocol == 0 || protocol == unix.IPPROTO_TCP) ||
+				n.Protocols&policy.UDP != 0 && datagram && (protocol == 0 || protocol == unix.IPPROTO_UDP) ||
+				n.Protocols&policy.ICMP != 0 && datagram && protocol == ping))
+	case "connect":
+		return access[n.Connect]
+	case "bind":
+		return access[n.Bind]
+	case "listen":
+		return access[n.Listen]
+	case "sendto", "sendmsg", "sendmmsg":
+		flags := map[string]int{"sendto": 3, "sendmsg": 2, "sendmmsg": 3}[name]
+		switch {
+		case n.Send == network.Supervised:
+			return seccomp.Notify
+		case open && low(flags)&unix.MSG_FASTOPEN != 0:
+			return seccomp.Errno(unix.EOPNOTSUPP)
+		}
+	case "setsockopt":
+		option := low(2)
+		if open && (kindOfLevel(low(1)) == 4 && option == unix.IP_OPTIONS || kindOfLevel(low(1)) == 6 &&
+			(option == unix.IPV6_RTHDR || option == unix.IPV6_2292RTHDR || option == unix.IPV6_2292PKTOPTIONS)) {
+			return eperm
+		}
+	}
+	return seccomp.Allow
+}
+
+// kindOfLevel is 4 or 6 for the levels of setsockopt that are about IP.
+func kindOfLevel(level uint32) int { return map[uint32]int{unix.SOL_IP: 4, unix.SOL_IPV6: 6}[level] }
+
 // deniedOutright says whether a handler for the syscall could never be asked.
 func deniedOutright(s seccomp.Spec, nr int) bool {
 	s.LaunchNonce = 0
 	switch s.Arch.Name(nr) {
-	case "clone", "ioctl", "prlimit64", "socket", "socketpair":
+	case "clone", "ioctl", "prlimit64", "socket", "socketpair", "sendto", "sendmsg", "sendmmsg", "setsockopt":
 		return slices.Contains(s.ExtraDeny, s.Arch.Name(nr))
 	}
 	return decide(s, call{nr: uint32(nr), arch: s.Arch}).Denies()

@@ -1,0 +1,92 @@
+package policy
+
+import "net/netip"
+
+// Protocols is a set of protocols.
+type Protocols uint8
+
+const (
+	TCP  Protocols = 1 << iota // stream sockets over IP
+	UDP                        // datagram sockets over IP
+	ICMP                       // ping sockets, see icmp(7); never raw ones
+)
+
+// NetRule is one entry of net_allow or net_deny: peers by protocol, address and port.
+type NetRule struct {
+	Protocols Protocols
+	Host      string       // a name, to be resolved; empty for addresses
+	Prefix    netip.Prefix // addresses, IPv4 ones never in their IPv6 form; the zero Prefix with an empty Host is any
+	Ports     Ports        // all for ICMP, which has none
+}
+
+// AnyAddress reports whether the rule is about ports alone.
+func (r NetRule) AnyAddress() bool { return r.Host == "" && !r.Prefix.IsValid() }
+
+// Network is the rules of a policy about the network, read. The zero value allows nothing.
+type Network struct {
+	// Allow and Deny are about peers. Deny wins. With Deny alone, what it does not name is allowed.
+	Allow, Deny []NetRule
+	// Bind are the ports that may be bound.
+	Bind Ports
+}
+
+// Closed reports whether nothing at all is allowed.
+func (n *Network) Closed() bool { return len(n.Allow) == 0 && len(n.Deny) == 0 && len(n.Bind) == 0 }
+
+// Network reads the rules about the network. A policy that was checked gives no error.
+func (p *Policy) Network() (*Network, error) {
+	n, err := p.network()
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func (p *Policy) network() (*Network, *Error) {
+	n := &Network{}
+	for _, text := range p.NetAllow {
+		rule, err := parseNetRule(text, false)
+		if err != nil {
+			err.Field = "net_allow"
+			return nil, err
+		}
+		n.Allow = append(n.Allow, rule)
+	}
+	for _, text := range p.NetDeny {
+		rule, err := parseNetRule(text, true)
+		if err != nil {
+			err.Field = "net_deny"
+			return nil, err
+		}
+		n.Deny = append(n.Deny, rule)
+	}
+	allowed, err := bindPorts("net_allow_bind", p.NetAllowBind)
+	if err != nil {
+		return nil, err
+	}
+	denied, err := bindPorts("net_deny_bind", p.NetDenyBind)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.NetAllowBind) == 0 && len(p.NetDenyBind) > 0 {
+		allowed = AllPorts()
+	}
+	n.Bind = allowed.Minus(denied)
+	return n, nil
+}
+
+func bindPorts(field string, list []string) (Ports, *Error) {
+	var all Ports
+	for _, text := range list {
+		ports, err := ParsePorts(text)
+		if err == nil && text == "*" && len(list) > 1 {
+			err = &Error{Value: text, Problem: "stands beside other ports", Hint: `write ["*"] alone for any port`}
+		}
+		if err != nil {
+			err.Field = field
+			return nil, err
+		}
+		all = all.Union(ports)
+	}
+	return all, nil
+}
