@@ -16,7 +16,7 @@ type pathArgument struct{ folder, path int }
 type call struct {
 	paths []pathArgument
 	do    func(*request) Result
-	// flags is the argument with the AT_ flags, 0 if there is none. Others than the known ones are EINVAL.
+	// flags is the argument with AT_ or RENAME_ flags, 0 if there is none. Others than the known ones are EINVAL.
 	flags      int
 	knownFlags uint64
 	// input is the argument that points to a struct, 0 if there is none: of inputSize bytes, or of as many as the
@@ -24,8 +24,10 @@ type call struct {
 	input, inputSize, inputLength int
 	// asRealUser says that the kernel looks at the real user instead of the effective one.
 	asRealUser func(*request) bool
-	// nullPath says whether the path is a null pointer because the folder itself is meant.
-	nullPath func(*request) bool
+	// emptyPath says that the path may be empty also without AT_EMPTY_PATH.
+	emptyPath bool
+	// nullPath says that with AT_EMPTY_PATH the path may be a null pointer.
+	nullPath bool
 }
 
 var (
@@ -50,13 +52,14 @@ func always(*request) bool { return true }
 
 // calls are those that can be performed for somebody else, on every architecture.
 var calls = map[int]call{
-	unix.SYS_OPENAT:     {paths: at, do: func(r *request) Result { return r.doOpen(r.args[2], r.args[3]) }},
-	unix.SYS_OPENAT2:    {paths: at, do: (*request).doOpenat2, input: 2, inputLength: 3},
-	unix.SYS_UNLINKAT:   {paths: at, do: func(r *request) Result { return r.doUnlink(int(int32(r.args[2]))) }},
+	unix.SYS_OPENAT:  {paths: at, do: func(r *request) Result { return r.doOpen(r.args[2], r.args[3]) }},
+	unix.SYS_OPENAT2: {paths: at, do: (*request).doOpenat2, input: 2, inputLength: 3},
+	unix.SYS_UNLINKAT: {paths: at, do: func(r *request) Result { return r.doUnlink(int(r.flags)) },
+		flags: 2, knownFlags: unix.AT_REMOVEDIR},
 	unix.SYS_MKDIRAT:    {paths: at, do: func(r *request) Result { return r.doMkdir(r.args[2]) }},
 	unix.SYS_MKNODAT:    {paths: at, do: func(r *request) Result { return r.doMknod(r.args[2], r.args[3]) }},
-	unix.SYS_READLINKAT: {paths: at, do: func(r *request) Result { return r.doReadlink(r.args[2], r.args[3]) }},
-	unix.SYS_STATX:      {paths: at, do: (*request).doStatx, flags: 2, knownFlags: statFlags, nullPath: (*request).mayBeEmpty},
+	unix.SYS_READLINKAT: {paths: at, emptyPath: true, do: func(r *request) Result { return r.doReadlink(r.args[2], r.args[3]) }},
+	unix.SYS_STATX:      {paths: at, do: (*request).doStatx, flags: 2, knownFlags: statFlags, nullPath: true},
 	unix.SYS_FACCESSAT:  {paths: at, do: func(r *request) Result { return r.doAccess(r.args[2]) }, asRealUser: always},
 	unix.SYS_FACCESSAT2: {paths: at, do: func(r *request) Result { return r.doAccess(r.args[2]) },
 		flags: 3, knownFlags: linkFlags | accessFlag,
@@ -65,9 +68,10 @@ var calls = map[int]call{
 	unix.SYS_FCHMODAT2: {paths: at, do: func(r *request) Result { return r.doChmod(r.args[2]) }, flags: 3, knownFlags: linkFlags},
 	unix.SYS_FCHOWNAT: {paths: at, do: func(r *request) Result { return r.doChown(r.args[2], r.args[3], r.follows()) },
 		flags: 4, knownFlags: linkFlags},
-	unix.SYS_UTIMENSAT: {paths: at, do: (*request).doUtimensat, flags: 3, knownFlags: linkFlags, nullPath: (*request).isFutimens,
+	unix.SYS_UTIMENSAT: {paths: at, do: (*request).doUtimensat, flags: 3, knownFlags: linkFlags,
 		input: 2, inputSize: timesSize},
-	unix.SYS_RENAMEAT2: {paths: bothAt, do: func(r *request) Result { return r.doRename(uint(uint32(r.args[4]))) }},
+	unix.SYS_RENAMEAT2: {paths: bothAt, do: func(r *request) Result { return r.doRename(uint(r.flags)) },
+		flags: 4, knownFlags: unix.RENAME_NOREPLACE | unix.RENAME_EXCHANGE | unix.RENAME_WHITEOUT},
 	unix.SYS_LINKAT: {paths: bothAt, do: func(r *request) Result { return r.doLink(r.flags&unix.AT_SYMLINK_FOLLOW != 0) },
 		flags: 4, knownFlags: unix.AT_SYMLINK_FOLLOW | unix.AT_EMPTY_PATH},
 	unix.SYS_SYMLINKAT: {paths: []pathArgument{{-1, 0}, {1, 2}}, do: (*request).doSymlink},

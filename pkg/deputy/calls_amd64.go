@@ -2,9 +2,6 @@ package deputy
 
 import "golang.org/x/sys/unix"
 
-// largeFile is the kernel's O_LARGEFILE, which open(2) implies; package unix has glibc's, 0.
-const largeFile = 0o100000
-
 var bothHere = []pathArgument{{-1, 0}, {-1, 1}}
 
 // nativeCalls are those that only the older architectures have, or that are spelled differently.
@@ -14,9 +11,9 @@ var nativeCalls = map[int]call{
 	unix.SYS_STAT:  {paths: here, do: func(r *request) Result { return r.doStat(r.args[1], true) }},
 	unix.SYS_LSTAT: {paths: here, do: func(r *request) Result { return r.doStat(r.args[1], false) }},
 	unix.SYS_NEWFSTATAT: {paths: at, do: func(r *request) Result { return r.doStat(r.args[2], r.follows()) },
-		flags: 3, knownFlags: statFlags, nullPath: (*request).mayBeEmpty},
+		flags: 3, knownFlags: statFlags, nullPath: true},
 	unix.SYS_ACCESS:   {paths: here, do: func(r *request) Result { return r.doAccess(r.args[1]) }, asRealUser: always},
-	unix.SYS_READLINK: {paths: here, do: func(r *request) Result { return r.doReadlink(r.args[1], r.args[2]) }},
+	unix.SYS_READLINK: {paths: here, emptyPath: true, do: func(r *request) Result { return r.doReadlink(r.args[1], r.args[2]) }},
 	unix.SYS_UNLINK:   {paths: here, do: func(r *request) Result { return r.doUnlink(0) }},
 	unix.SYS_RMDIR:    {paths: here, do: func(r *request) Result { return r.doUnlink(unix.AT_REMOVEDIR) }},
 	unix.SYS_MKDIR:    {paths: here, do: func(r *request) Result { return r.doMkdir(r.args[1]) }},

@@ -56,7 +56,10 @@ type job struct {
 type thread struct {
 	jobs  chan job
 	ended chan struct{}
-	fifo  int // that the thread waits to open, or -1; under the deputy's lock
+
+	// Under the deputy's lock:
+	wait *waiting // what the thread waits to open
+	end  int      // a descriptor that ends the wait, or -1
 }
 
 // run performs something on a confined thread.
@@ -84,7 +87,7 @@ func (d *Deputy) send(j job) error {
 	if len(d.threads) >= maxThreads {
 		return fmt.Errorf("perform a call: %d are under way: %w", maxThreads, unix.EAGAIN)
 	}
-	t := &thread{jobs: make(chan job, 1), ended: make(chan struct{}), fifo: -1}
+	t := &thread{jobs: make(chan job, 1), ended: make(chan struct{}), end: -1}
 	ready := make(chan error)
 	go d.serve(t, ready)
 	if err := <-ready; err != nil {
@@ -145,25 +148,16 @@ func (d *Deputy) Close() error {
 		return nil
 	}
 	d.closed = true
-	var ends []int
-	released := make([]bool, len(d.threads))
-	for i, t := range d.threads {
+	var ending []*thread
+	for _, t := range d.threads {
 		close(t.jobs)
-		released[i] = true
-		if t.fifo >= 0 {
-			end, err := openBothEnds(t.fifo)
-			ends = append(ends, end)
-			released[i] = err == nil
+		if t.wait == nil || t.endWait() == nil { // nothing ends the others: they stay behind
+			ending = append(ending, t)
 		}
 	}
 	d.mu.Unlock()
-	for i, t := range d.threads {
-		if released[i] { // nothing ends the others: they stay behind
-			<-t.ended
-		}
-	}
-	for _, end := range ends {
-		unix.Close(end)
+	for _, t := range ending {
+		<-t.ended
 	}
 	return unix.Close(d.ruleset)
 }

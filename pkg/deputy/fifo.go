@@ -14,6 +14,7 @@ type waiting struct {
 	fifo   int // a descriptor of ours, not open for use
 	how    unix.OpenHow
 	caller caller
+	valid  func() bool // whether the task still waits
 }
 
 // openFIFO opens a FIFO if that takes no wait. It takes over the descriptor.
@@ -30,7 +31,7 @@ func (r *request) openFIFO(fifo int, how unix.OpenHow) Result {
 			return opened(fd, how, err)
 		}
 	}
-	return Result{FD: -1, waiting: &waiting{fifo: fifo, how: how, caller: r.caller}}
+	return Result{FD: -1, waiting: &waiting{fifo: fifo, how: how, caller: r.caller, valid: r.Valid}}
 }
 
 // Waits reports whether the call opens a FIFO and waits for the other end. Await must be called then, and what the
@@ -41,6 +42,7 @@ func (r Result) Waits() bool { return r.waiting != nil }
 // end of the deputy the wait is over, whatever the result.
 func (d *Deputy) Await(r Result, done func(Result)) {
 	w := r.waiting
+	d.releaseDead()
 	err := d.send(job{func(t *thread) Result { return d.wait(t, w) }, done})
 	if err != nil {
 		unix.Close(w.fifo)
@@ -50,10 +52,10 @@ func (d *Deputy) Await(r Result, done func(Result)) {
 
 func (d *Deputy) wait(t *thread, w *waiting) Result {
 	defer unix.Close(w.fifo)
-	if err := d.beginWait(t, w.fifo); err != nil {
+	if err := d.beginWait(t, w); err != nil {
 		return failed(err)
 	}
-	defer d.endWait(t)
+	defer d.finishWait(t)
 	restore, err := assume(w.caller)
 	if err != nil {
 		return failed(err)
@@ -63,8 +65,8 @@ func (d *Deputy) wait(t *thread, w *waiting) Result {
 	return opened(fd, w.how, err)
 }
 
-// beginWait enters a FIFO that a thread is about to wait for.
-func (d *Deputy) beginWait(t *thread, fifo int) error {
+// beginWait enters what a thread is about to wait for.
+func (d *Deputy) beginWait(t *thread, w *waiting) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -72,21 +74,65 @@ func (d *Deputy) beginWait(t *thread, fifo int) error {
 	}
 	waits := 0
 	for _, other := range d.threads {
-		if other.fifo >= 0 {
+		if other.wait != nil && other.end < 0 {
 			waits++
 		}
 	}
 	if waits >= maxWaits {
 		return unix.EAGAIN
 	}
-	t.fifo = fifo
+	t.wait = w
 	return nil
 }
 
-func (d *Deputy) endWait(t *thread) {
+func (d *Deputy) finishWait(t *thread) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	t.fifo = -1
+	t.wait = nil
+	if t.end >= 0 {
+		unix.Close(t.end)
+		t.end = -1
+	}
+}
+
+// releaseDead ends the waits of tasks that wait no longer, which would keep threads from others. The calling thread is
+// outside of the domain. Who waits for the same FIFO would be woken as well: then the dead wait on with them.
+func (d *Deputy) releaseDead() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var dead []*thread
+	awaited := make(map[fileID]bool)
+	for _, t := range d.threads {
+		switch {
+		case t.wait == nil || t.end >= 0:
+		case t.wait.valid():
+			awaited[idOf(t.wait.fifo)] = true
+		default:
+			dead = append(dead, t)
+		}
+	}
+	for _, t := range dead {
+		if !awaited[idOf(t.wait.fifo)] {
+			t.endWait() // where it cannot be ended now, it may be the next time
+		}
+	}
+}
+
+// endWait lets a thread's wait succeed; the deputy's lock is held.
+func (t *thread) endWait() (err error) {
+	if t.end < 0 {
+		t.end, err = openBothEnds(t.wait.fifo)
+	}
+	return err
+}
+
+// A fileID tells files apart.
+type fileID struct{ device, inode uint64 }
+
+func idOf(fd int) fileID {
+	var st unix.Stat_t
+	unix.Fstat(fd, &st) // does not fail for an open file of the kernel's
+	return fileID{uint64(st.Dev), st.Ino}
 }
 
 // openBothEnds ends every wait for a FIFO. Who made it may have taken our rights to it since; where the file is our own

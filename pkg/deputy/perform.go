@@ -36,6 +36,9 @@ func (r *request) doMknod(mode, device uint64) Result {
 }
 
 func (r *request) doRename(flags uint) Result {
+	if flags&unix.RENAME_EXCHANGE != 0 && flags&(unix.RENAME_NOREPLACE|unix.RENAME_WHITEOUT) != 0 {
+		return failed(unix.EINVAL)
+	}
 	from, oldName, err := r.parent(0)
 	if err != nil {
 		return failed(err)
@@ -77,7 +80,6 @@ func (r *request) doReadlink(address, size uint64) Result {
 	if int32(size) <= 0 {
 		return failed(unix.EINVAL)
 	}
-	r.flags = unix.AT_EMPTY_PATH
 	fd, err := r.find(0, false)
 	if err != nil {
 		return failed(err)
@@ -186,9 +188,6 @@ func (r *request) doChown(uid, gid uint64, follow bool) Result {
 	defer unix.Close(fd)
 	return returned(unix.Fchownat(fd, "", int(int32(uid)), int(int32(gid)), unix.AT_EMPTY_PATH))
 }
-
-// isFutimens reports whether utimensat(2) without a path has a descriptor instead.
-func (r *request) isFutimens() bool { return r.flags == 0 && int32(r.args[0]) != unix.AT_FDCWD }
 
 func (r *request) doUtimensat() Result {
 	if times := r.input; times != nil {

@@ -17,7 +17,7 @@ type request struct {
 	*notify.Notification
 	caller caller
 	args   [6]uint64
-	flags  uint64 // AT_...
+	flags  uint64 // AT_..., or RENAME_...
 	places []place
 	input  []byte // the struct that the call reads beside its paths
 
@@ -120,19 +120,22 @@ func (r *request) gather(c call, paths []string) (err error) {
 	if c.asRealUser != nil && c.asRealUser(r) {
 		r.caller.credentials = r.caller.real
 	}
+	if err := r.readInput(c); err != nil {
+		return err
+	}
 	if c.flags > 0 {
 		r.flags = r.args[c.flags] & 0xffffffff
 		if r.flags&^c.knownFlags != 0 {
 			return unix.EINVAL
 		}
 	}
-	if err := r.readInput(c); err != nil {
-		return err
+	if c.emptyPath {
+		r.flags = unix.AT_EMPTY_PATH
 	}
 	for i, at := range c.paths {
 		if paths[i] == "" && r.args[at.path] == 0 {
-			if c.nullPath == nil || !c.nullPath(r) {
-				return unix.EFAULT
+			if err := r.checkNull(c); err != nil {
+				return err
 			}
 			r.flags |= unix.AT_EMPTY_PATH
 		}
@@ -166,12 +169,13 @@ func (r *request) locate(at pathArgument, path string) error {
 	if strings.IndexByte(path, 0) >= 0 {
 		return unix.EINVAL
 	}
-	if len(path) >= unix.PathMax {
-		return unix.ENAMETOOLONG
+	if path == "" && !r.mayBeEmpty() {
+		r.places = append(r.places, place{base: -1}) // the descriptor does not matter
+		return nil
 	}
 	where := "/proc/" + strconv.Itoa(r.Task()) + "/cwd"
 	switch {
-	case strings.HasPrefix(path, "/"):
+	case strings.HasPrefix(path, "/") && !r.isRooted():
 		where = "/"
 	case at.folder >= 0 && int32(r.args[at.folder]) != unix.AT_FDCWD:
 		where = fmt.Sprintf("/proc/%d/fd/%d", r.Task(), int32(r.args[at.folder]))
@@ -185,6 +189,11 @@ func (r *request) locate(at pathArgument, path string) error {
 	}
 	r.places = append(r.places, place{base: base, path: path})
 	return nil
+}
+
+// isRooted reports whether the folder that the path is relative to is its root as well.
+func (r *request) isRooted() bool {
+	return r.Syscall() == unix.SYS_OPENAT2 && len(r.input) >= openHowSize && r.openHow().Resolve&unix.RESOLVE_IN_ROOT != 0
 }
 
 func (r *request) close() {
@@ -228,11 +237,14 @@ func (r *request) openParent(p place, resolve uint64) (folder int, name string, 
 	return folder, name, nil
 }
 
+// errInProc says that something was to be made or removed in the task's own folder of /proc.
+var errInProc = fmt.Errorf("nothing in /proc can be made or removed: %w", unix.EPERM)
+
 // judgeEntry is judgeFile for what may not be there.
 func (r *request) judgeEntry(folder int, name string) error {
 	_, own, err := r.ownFile(folder, "")
 	if own {
-		err = unix.EPERM // nothing in /proc can be made or removed
+		err = errInProc
 	}
 	if err != nil || r.judged == nil {
 		return err
@@ -249,6 +261,19 @@ func (r *request) judgeEntry(folder int, name string) error {
 
 // follows reports whether the AT_ flags let the last symbolic link be followed.
 func (r *request) follows() bool { return r.flags&unix.AT_SYMLINK_NOFOLLOW == 0 }
+
+// checkNull says whether a path may be a null pointer.
+func (r *request) checkNull(c call) error {
+	switch {
+	case c.nullPath && r.mayBeEmpty():
+		return nil
+	case r.Syscall() != unix.SYS_UTIMENSAT || int32(r.args[0]) == unix.AT_FDCWD:
+		return unix.EFAULT
+	case r.flags != 0: // futimens(3) has none
+		return unix.EINVAL
+	}
+	return nil
+}
 
 // mayBeEmpty reports whether an empty path means the folder itself.
 func (r *request) mayBeEmpty() bool { return r.flags&unix.AT_EMPTY_PATH != 0 }

@@ -36,6 +36,9 @@ func (p place) openParent(resolve uint64) (fd int, name string, err error) {
 	if p.path == "" {
 		return -1, "", unix.ENOENT
 	}
+	if len(p.path) >= unix.PathMax {
+		return -1, "", unix.ENAMETOOLONG
+	}
 	folder, name := p.split()
 	if folder.path == "" {
 		fd, err = duplicate(p.base)

@@ -60,8 +60,11 @@ func (n *Notification) addFD(request rawAddFD) (int, error) {
 		switch errno {
 		case 0:
 			return int(number), nil
-		case unix.EINPROGRESS: // answered already, and nobody but this call answers
-			return -1, ErrMisanswered
+		case unix.EINPROGRESS: // answered already
+			if request.flags&unix.SECCOMP_ADDFD_FLAG_SEND == 0 {
+				return -1, ErrGone
+			}
+			return -1, ErrMisanswered // by this very call: nobody else answers meanwhile
 		case unix.ENOENT:
 			return -1, ErrGone
 		case unix.EINTR: // this thread was signalled before the task took the descriptor

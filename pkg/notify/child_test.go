@@ -138,7 +138,7 @@ func launched(t *testing.T, flags uint, path string, argv []string, env ...strin
 	p, err = launch.Start(launch.Spec{
 		Path: path, Argv: argv, Dir: -1,
 		Env:     slices.Concat([]string{"PATH=/usr/bin:/bin", "GORACE=atexit_sleep_ms=0"}, env),
-		Stdio:   [3]int{int(childIn.Fd()), int(childOut.Fd()), int(childOut.Fd())},
+		Files:   []int{int(childIn.Fd()), int(childOut.Fd()), int(childOut.Fd())},
 		Ruleset: -1, ReaperRuleset: -1,
 		Filter: filter.Program, FilterFlags: flags,
 	})

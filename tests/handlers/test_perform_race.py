@@ -10,6 +10,7 @@ from typing import Callable, NamedTuple
 import pytest
 
 from sandlock import Handler, HandlerCtx, NotifAction
+from sandlock._request import StrPath
 from sandlock.presets import PathAllowHandler, PathDenyHandler
 from tests.support.handlers import CONTINUE, Do
 from tests.support.programs import Program
@@ -40,8 +41,8 @@ def race(program: Program, tmp_path: Path) -> Race:
 
     def run(turning: str, call: str, tries: int, handler: Handler) -> Counted:
         box = tool_sandbox([path], [tmp_path])
-        command = [path, turning, call, str(tries), tmp_path]
-        result = box.run(command, handlers=[(SYSCALLS[call], handler)], timeout=100)  # type: ignore[arg-type]
+        command: list[StrPath] = [path, turning, call, str(tries), tmp_path]
+        result = box.run(command, handlers=[(SYSCALLS[call], handler)], timeout=100)
         assert (result.success, result.handler_errors) == (True, []), result
         counted = Counted(*map(int, result.stdout.split()))
         assert sum(counted) == tries

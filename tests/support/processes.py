@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import select
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Callable
@@ -92,22 +94,28 @@ MakeFifo = Callable[[str], Fifo]
 """Makes a named pipe of that name in the test's folder."""
 
 
-def host_command(script: str, *arguments: object) -> list[str]:
+def host_command(script: str, *arguments: object, python: Sequence[str] = (sys.executable,)) -> list[str]:
     """Return the command of another host process: an interpreter that runs a script and has the tests' helpers."""
-    return [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
+    return [*python, "-c", textwrap.dedent(script), *map(str, arguments)]
 
 
 def host_environment(**variables: str) -> dict[str, str]:
-    """Return the environment of another host process."""
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    """Return the environment of another host process, in which any interpreter finds the package under test."""
+    package = importlib.util.find_spec("sandlock")
+    assert package is not None
+    assert package.origin is not None
+    folders = [str(ROOT), str(Path(package.origin).parents[1]), os.environ.get("PYTHONPATH")]
+    path = os.pathsep.join(filter(None, folders))
     return {**os.environ, "PYTHONPATH": path, **variables}
 
 
-def run_host(script: str, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+def run_host(
+    script: str, *arguments: object, python: Sequence[str] = (sys.executable,), **options: Any
+) -> subprocess.CompletedProcess[str]:
     """Run a script in a host process of its own, to its end."""
     options.setdefault("env", host_environment())
     return subprocess.run(
-        host_command(script, *arguments),
+        host_command(script, *arguments, python=python),
         capture_output=True,
         text=True,
         check=False,

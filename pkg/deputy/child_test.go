@@ -1,0 +1,421 @@
+package deputy_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/deputy"
+	"sandlock/pkg/notify"
+	"sandlock/pkg/policy"
+	"sandlock/pkg/sandbox"
+	"sandlock/pkg/supervise"
+)
+
+// The tests run the test binary again as a sandboxed child that makes the system calls of a list. Calls that a test
+// wants to be performed reach workers of the supervisor, as they do under Python.
+
+// limit bounds each child: when it is over the child is killed, which ends whatever waits for it.
+const limit = time.Minute
+
+// childEnv makes the test binary a child.
+const childEnv = "DEPUTY_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		act()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// A step is a system call of the child. The arguments are numbers, paths, a buffer or what a step gave before.
+type step struct {
+	Call int
+	Args []any
+}
+
+// do makes a step.
+func do(call int, args ...any) step { return step{call, args} }
+
+// buffer is memory of so many bytes, which the child prints after the call.
+type buffer struct{ Size int }
+
+// back is the result of the step so many steps before.
+type back struct{ Steps int }
+
+// An outcome is what a step gave.
+type outcome struct {
+	Result int64
+	Error  string
+	Data   string // of the buffer, without zeros at the end
+}
+
+// mark is the sixth argument of every step's call, which none of them has: it tells them from those of the Go runtime.
+const mark = 0x5ca1ab1e
+
+// act makes the calls of the list in the argument and prints the outcomes, one a line.
+func act() {
+	runtime.LockOSThread()
+	var steps []struct {
+		Call int
+		Args []json.RawMessage
+	}
+	if err := json.Unmarshal([]byte(os.Args[1]), &steps); err != nil {
+		panic(err)
+	}
+	var done []outcome
+	for _, s := range steps {
+		raw := [6]uintptr{5: mark}
+		var keep [][]byte
+		var filled []byte
+		for i, text := range s.Args {
+			var (
+				path   string
+				memory struct{ Size, Steps int }
+				number int64
+			)
+			switch {
+			case json.Unmarshal(text, &number) == nil:
+				raw[i] = uintptr(number)
+			case json.Unmarshal(text, &path) == nil:
+				keep = append(keep, append([]byte(path), 0))
+				raw[i] = uintptr(unsafe.Pointer(&keep[len(keep)-1][0]))
+			case json.Unmarshal(text, &memory) == nil && memory.Steps > 0:
+				raw[i] = uintptr(done[len(done)-memory.Steps].Result)
+			default:
+				filled = make([]byte, memory.Size)
+				raw[i] = uintptr(unsafe.Pointer(&filled[0]))
+			}
+		}
+		result, _, errno := unix.RawSyscall6(uintptr(s.Call), raw[0], raw[1], raw[2], raw[3], raw[4], raw[5])
+		runtime.KeepAlive(keep)
+		o := outcome{Result: int64(result), Data: strings.TrimRight(string(filled), "\x00")}
+		if errno != 0 {
+			o.Error, o.Result = unix.ErrnoName(errno), -1
+		}
+		done = append(done, o)
+		text, err := json.Marshal(o)
+		if err != nil {
+			panic(err)
+		}
+		os.Stdout.Write(append(text, '\n'))
+	}
+	// The race detector would sleep for a second: it looks for its options in /proc, which is not granted.
+	unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+}
+
+// A decision answers a notification: with the result, or else, where the result is nil, with the action.
+type decision func(*deputy.Deputy, *notify.Notification) (*deputy.Result, supervise.Action)
+
+// A child is a sandboxed child with those who decide about its calls.
+type child struct {
+	*sandbox.Process
+	steps   int
+	workers sync.WaitGroup
+
+	waiting chan struct{} // gets a value for each call that begins to wait
+	mu      sync.Mutex
+	errs    []error
+}
+
+// grants are the files and folders that a child may use beside its own program; the working directory comes first.
+type grants struct {
+	cwd      string
+	readable []string
+	timeout  time.Duration // of a decision
+}
+
+// libraries are what a program needs to start, where the machine has it.
+func libraries() []string {
+	return slices.DeleteFunc([]string{"/lib", "/lib64", "/usr/lib"}, func(path string) bool {
+		_, err := os.Stat(path)
+		return err != nil
+	})
+}
+
+// start starts a child. It is gone when the test is over.
+func start(t *testing.T, g grants, calls []string, decide decision, steps ...step) *child {
+	t.Helper()
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := json.Marshal(steps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := sandbox.Sandbox{Policy: policy.Policy{
+		FSReadable: slices.Concat([]string{executable}, libraries(), g.readable), FSWritable: []string{g.cwd}, Cwd: g.cwd,
+		AllowDegraded: policy.Protections(),
+	}}
+	for _, call := range calls {
+		s.Handlers = append(s.Handlers, sandbox.Registration{Syscall: call, Timeout: g.timeout,
+			Fallback: supervise.Fail(unix.ETIMEDOUT)})
+	}
+	p, result, err := s.Start(sandbox.Command{
+		Args: []string{executable, string(list)}, Environ: []string{childEnv + "=1"},
+		Stdout: sandbox.Pipe(), Stderr: sandbox.Pipe(),
+	})
+	if err != nil || p == nil {
+		t.Fatal(err, result)
+	}
+	p.SetDeadline(time.Now().Add(limit))
+	c := &child{Process: p, steps: len(steps), waiting: make(chan struct{}, len(steps))}
+	if len(calls) > 0 {
+		for range 2 {
+			c.workers.Go(func() { c.work(decide) })
+		}
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		c.workers.Wait()
+		for _, err := range c.errs {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// work decides about the steps; calls of the Go runtime are let go on.
+func (c *child) work(decide decision) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	s := c.Supervisor()
+	w := s.NewWorker()
+	for n := s.Next(w); n != nil; n = s.Next(w) {
+		if n.Args()[5] != mark {
+			w.Answer(supervise.Continue())
+			continue
+		}
+		result, action := decide(c.Deputy(), n)
+		switch {
+		case result == nil:
+			w.Answer(action)
+		case result.Waits():
+			w.Detach()
+			id := n.ID()
+			c.Deputy().Await(*result, func(r deputy.Result) {
+				action, done := answerOf(r)
+				defer done()
+				s.Complete(id, action) // fails only where the call was answered already, or the child is gone
+			})
+			c.waiting <- struct{}{}
+		default:
+			action, done := answerOf(*result)
+			w.Answer(action)
+			if _, err := s.Settle(w); err != nil && !errors.Is(err, notify.ErrGone) {
+				c.note(err)
+			}
+			done()
+		}
+	}
+}
+
+func (c *child) note(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.errs = append(c.errs, err)
+}
+
+// answerOf is the action for a result; done closes its descriptor afterwards.
+func answerOf(r deputy.Result) (action supervise.Action, done func()) {
+	switch {
+	case r.Errno != 0:
+		return supervise.Fail(r.Errno), func() {}
+	case r.FD < 0:
+		return supervise.Return(r.Value), func() {}
+	}
+	flags := uint32(0)
+	if r.CloseOnExec {
+		flags = unix.O_CLOEXEC
+	}
+	return supervise.SendFD(r.FD, flags), func() { unix.Close(r.FD) }
+}
+
+// finish waits for the end of the child and gives the outcomes of its steps.
+func (c *child) finish(t *testing.T) []outcome {
+	t.Helper()
+	result, err := c.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Reason != sandbox.Exited || result.ExitCode != 0 {
+		t.Fatalf("the child %v with %d: %s", result.Reason, result.ExitCode, result.Stderr)
+	}
+	var done []outcome
+	for decoder := json.NewDecoder(strings.NewReader(string(result.Stdout))); ; {
+		var o outcome
+		if err := decoder.Decode(&o); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("%v: %q", err, result.Stdout)
+		}
+		done = append(done, o)
+	}
+	if len(done) != c.steps {
+		t.Fatalf("%d of %d steps were made: %s", len(done), c.steps, result.Stderr)
+	}
+	return done
+}
+
+// stringAt reads a path of the call's.
+func stringAt(n *notify.Notification, address uint64) (string, error) {
+	buffer := make([]byte, unix.PathMax)
+	length, err := n.ReadString(buffer, address, unix.PathMax-1)
+	return string(buffer[:max(length, 0)]), err
+}
+
+// pathArguments are the arguments that are paths, by the system call, as far as the tests make it.
+var pathArguments = map[int][]int{
+	unix.SYS_RENAMEAT2: {1, 3}, unix.SYS_LINKAT: {1, 3}, unix.SYS_SYMLINKAT: {0, 2}, unix.SYS_TRUNCATE: {0},
+	unix.SYS_STATFS: {0},
+}
+
+func pathsOf(n *notify.Notification) (paths []string, err error) {
+	arguments, ok := pathArguments[n.Syscall()]
+	if !ok {
+		arguments = []int{1}
+	}
+	for _, i := range arguments {
+		path, err := stringAt(n, n.Args()[i])
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+// perform decides to perform every call as it was made.
+func perform(d *deputy.Deputy, n *notify.Notification) (*deputy.Result, supervise.Action) {
+	paths, err := pathsOf(n)
+	if err != nil {
+		return nil, supervise.Fail(unix.EFAULT)
+	}
+	return performed(d.Perform(n, paths...))
+}
+
+// performed hands a result on; an error, which none of the tests that use it expects, ends the child.
+func performed(result deputy.Result, err error) (*deputy.Result, supervise.Action) {
+	if err != nil {
+		return nil, supervise.Kill(unix.SIGKILL, 0)
+	}
+	return &result, supervise.Action{}
+}
+
+// everyCall are the names of the calls that a list of steps makes and the deputy can perform.
+func everyCall(steps []step) []string {
+	var calls []string
+	for _, s := range steps {
+		if deputy.Paths(s.Call) > 0 {
+			calls = append(calls, fmt.Sprint(s.Call))
+		}
+	}
+	slices.Sort(calls)
+	return slices.Compact(calls)
+}
+
+// expectSame makes the steps in two equal folders: by the child itself, and performed for it. Outcomes and folders must
+// be the same.
+func expectSame(t *testing.T, fill func(t *testing.T, folder string), steps ...step) []outcome {
+	t.Helper()
+	type end struct {
+		Outcomes []outcome
+		Files    []string
+	}
+	var ends [2]end
+	for i, calls := range [][]string{nil, everyCall(steps)} {
+		folder := filepath.Join(t.TempDir(), "cwd")
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		fill(t, folder)
+		ends[i].Outcomes = start(t, grants{cwd: folder}, calls, perform, steps...).finish(t)
+		ends[i].Files = listing(t, folder)
+	}
+	if diff := cmp.Diff(ends[0], ends[1]); diff != "" {
+		t.Errorf("(-made by the child +performed)\n%s", diff)
+	}
+	return ends[1].Outcomes
+}
+
+// listing tells everything in a folder: names, modes, owners, sizes and targets of links.
+func listing(t *testing.T, folder string) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(folder, path)
+		if err != nil {
+			return err
+		}
+		owner := info.Sys().(*syscall.Stat_t)
+		text := fmt.Sprintf("%s %v %d %d", name, info.Mode(), owner.Uid, owner.Gid)
+		if info.Mode().IsRegular() {
+			text += fmt.Sprintf(" %d", info.Size())
+		}
+		if target, err := os.Readlink(path); err == nil {
+			text += " " + strings.ReplaceAll(target, folder, "")
+		}
+		files = append(files, text)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// write makes a file.
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func link(t *testing.T, target, path string) {
+	t.Helper()
+	if err := os.Symlink(target, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mkdir(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Mkdir(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// read gives the steps that open a file and read it.
+func read(path string) []step {
+	return []step{
+		do(unix.SYS_OPENAT, unix.AT_FDCWD, path, unix.O_RDONLY, 0),
+		do(unix.SYS_READ, back{1}, buffer{64}, 64),
+		do(unix.SYS_CLOSE, back{2}),
+	}
+}
