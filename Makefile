@@ -19,16 +19,16 @@ test: lint ## run every check and test, as the current user and as an unprivileg
 	$(BIN)/pytest
 	$(BIN)/python tests/run_unprivileged.py
 
-bench: build ## print the measured costs; ARGS="--json FILE" writes them to a file
+bench: build .venv/tools ## print the measured costs; ARGS="--help" lists the rows and what else there is
 	$(BIN)/python -m tests.bench $(ARGS)
 
 fmt: .venv/tools ## format the sources
-	gofmt -w bindings pkg
+	gofmt -w bindings pkg tests
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
 
 lint: build .venv/tools ## check the sources without running them
-	test -z "$$(gofmt -l bindings pkg | tee /dev/stderr)"
+	test -z "$$(gofmt -l bindings pkg tests | tee /dev/stderr)"
 	go vet ./...
 	go tool staticcheck ./...
 	$(BIN)/ruff check

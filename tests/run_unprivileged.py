@@ -34,7 +34,7 @@ def main() -> int:
         wheel = _build_wheel(stage / "dist")
         python = _make_venv(stage / "venv", wheel)
         go_tests = _build_go_tests(stage / "go")
-        for path in (home, *(stage / "checkout").rglob("*")):
+        for path in (home, stage / "checkout", *(stage / "checkout").rglob("*")):
             os.lchown(path, NOBODY, NOBODY)
         env = {
             "HOME": str(home),
@@ -100,7 +100,8 @@ def _pythons() -> Iterator[str]:
 def _build_go_tests(folder: Path) -> dict[str, Path]:
     """Compile the Go tests and return the program of each package that has some."""
     has_tests = "{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}"
-    listed = subprocess.check_output(["go", "list", "-f", has_tests, "./pkg/..."], cwd=ROOT, text=True)
+    tested = ("./pkg/...", "./bindings/core")
+    listed = subprocess.check_output(["go", "list", "-f", has_tests, *tested], cwd=ROOT, text=True)
     packages = [str(Path(line).relative_to(ROOT)) for line in listed.splitlines()]
     folder.mkdir()
     build = ["go", "test", "-race", "-c", "-o", f"{folder}/"]

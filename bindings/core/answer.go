@@ -54,11 +54,18 @@ func (a answer) action() (supervise.Action, error) {
 }
 
 func (a *answer) UnmarshalJSON(data []byte) error {
-	var numbers [3]int64
+	var numbers []int64
 	if err := json.Unmarshal(data, &numbers); err != nil {
 		return err
 	}
-	*a = answer{uint32(numbers[0]), uint32(numbers[1]), numbers[2]}
+	if len(numbers) != 3 {
+		return fmt.Errorf("an answer has 3 numbers, not %d", len(numbers))
+	}
+	kind, operand := numbers[0], numbers[1]
+	if kind != int64(uint32(kind)) || operand != int64(uint32(operand)) {
+		return fmt.Errorf("an answer's kind %d and operand %d must have 32 bits", kind, operand)
+	}
+	*a = answer{uint32(kind), uint32(operand), numbers[2]}
 	return nil
 }
 

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sandlock/pkg/landlock"
 	"sandlock/pkg/sandbox"
 	"sandlock/pkg/seccomp"
@@ -76,6 +78,15 @@ func Frame(handle int64) (fd int, err error) {
 	return r.frame.fd, nil
 }
 
+// Input is the descriptor of the pipe that the run's input is written to, or -1. It is closed after the last byte.
+func Input(handle int64) (fd int, err error) {
+	defer recovered(&err)
+	if r := lookUp(handle); r.process != nil {
+		return r.process.Input(), nil
+	}
+	return -1, nil
+}
+
 // PID is the process ID of the run's command, or 0 when it could not be executed.
 func PID(handle int64) (pid int, err error) {
 	defer recovered(&err)
@@ -100,6 +111,53 @@ func Kill(handle int64) (running bool, err error) {
 		return true, encode(r.process.Kill())
 	}
 	return false, nil
+}
+
+// Signal sends a signal to the run's command, or to the process group that it leads. False says that there was none.
+func Signal(handle int64, number int, group bool) (running bool, err error) {
+	defer recovered(&err)
+	r := lookUp(handle)
+	if r.process == nil {
+		return false, nil
+	}
+	if group {
+		return true, encode(r.process.SignalGroup(unix.Signal(number)))
+	}
+	return true, encode(r.process.Signal(unix.Signal(number)))
+}
+
+// Pause stops the run's tree, or lets it go on. False says that there was none.
+func Pause(handle int64, paused bool) (running bool, err error) {
+	defer recovered(&err)
+	r := lookUp(handle)
+	if r.process == nil {
+		return false, nil
+	}
+	if paused {
+		return true, encode(r.process.Pause())
+	}
+	return true, encode(r.process.Resume())
+}
+
+// Release lets a command go on that was started held. False says that there was none.
+func Release(handle int64) (running bool, err error) {
+	defer recovered(&err)
+	r := lookUp(handle)
+	if r.process == nil {
+		return false, nil
+	}
+	r.process.Release()
+	return true, nil
+}
+
+// TakeStream gives a descriptor that is the caller's from now on: its end of one of the command's streams, or -1.
+func TakeStream(handle int64, number int) (fd int, err error) {
+	defer recovered(&err)
+	r := lookUp(handle)
+	if r.process == nil {
+		return -1, nil
+	}
+	return r.process.TakeStream(number), nil
 }
 
 // Wake makes Serve return false, as if a signal had come.

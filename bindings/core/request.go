@@ -8,6 +8,7 @@ import (
 	"math"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"sandlock/pkg/policy"
 	"sandlock/pkg/sandbox"
@@ -20,12 +21,16 @@ type request struct {
 	Args    []text         `json:"args"`
 	Environ text           `json:"environ"` // "name=value" pairs, each with a NUL at its end
 	// Stdin, Stdout and Stderr are descriptors of the host, or one of the stdio constants.
-	Stdin   int      `json:"stdin"`
-	Stdout  int      `json:"stdout"`
-	Stderr  int      `json:"stderr"`
-	Input   text     `json:"input"`
-	Timeout *float64 `json:"timeout"` // seconds
-	Workers int      `json:"workers"`
+	Stdin  int   `json:"stdin"`
+	Stdout int   `json:"stdout"`
+	Stderr int   `json:"stderr"`
+	Input  text  `json:"input"`
+	Files  []int `json:"files"` // become descriptors 3, 4 and so on
+	// Terminal and Held are as in sandbox.Command.
+	Terminal bool     `json:"terminal"`
+	Held     bool     `json:"held"`
+	Timeout  *float64 `json:"timeout"` // seconds
+	Workers  int      `json:"workers"`
 	// Chains are the system calls that Python handles.
 	Chains []chain `json:"chains"`
 
@@ -41,14 +46,20 @@ type chain struct {
 
 // The stdio constants.
 const (
-	stdioPipe = -1
-	stdioNull = -2
+	stdioPipe   = -1
+	stdioNull   = -2
+	stdioStream = -3
+	stdioStdout = -4
 )
 
 // text is bytes in the form that a request has.
 type text string
 
 func (t *text) UnmarshalJSON(data []byte) error {
+	if plain, ok := plainText(data); ok {
+		*t = text(plain)
+		return nil
+	}
 	var s string
 	if err := json.Unmarshal(data, &s); err != nil {
 		return err
@@ -56,6 +67,31 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	decoded, err := toBytes(s)
 	*t = text(decoded)
 	return err
+}
+
+// plainText decodes what most strings are, ASCII in which nothing but NUL is escaped, the environment's separator: a
+// start decodes ten times as fast that way.
+func plainText(data []byte) ([]byte, bool) {
+	const nul = `\u0000`
+	if data[0] != '"' {
+		return nil, false
+	}
+	data = data[1 : len(data)-1]
+	decoded := make([]byte, 0, len(data))
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case c >= utf8.RuneSelf:
+			return nil, false
+		case c != '\\':
+			decoded = append(decoded, c)
+		case bytes.HasPrefix(data[i:], []byte(nul)):
+			decoded = append(decoded, 0)
+			i += len(nul) - 1
+		default:
+			return nil, false
+		}
+	}
+	return decoded, true
 }
 
 func toBytes(s string) (string, error) {
@@ -150,6 +186,10 @@ func (r *request) command() sandbox.Command {
 		Stdout:  stdio(r.Stdout),
 		Stderr:  stdio(r.Stderr),
 		Input:   []byte(r.Input),
+
+		ExtraFiles: r.Files,
+		Terminal:   r.Terminal,
+		Held:       r.Held,
 	}
 }
 
@@ -167,6 +207,10 @@ func stdio(number int) sandbox.Stdio {
 		return sandbox.Pipe()
 	case stdioNull:
 		return sandbox.Null()
+	case stdioStream:
+		return sandbox.Stream()
+	case stdioStdout:
+		return sandbox.SameAsStdout()
 	}
 	return sandbox.Inherit(number)
 }

@@ -117,6 +117,11 @@ func TestRequestThatCannotBe(t *testing.T) {
 		"one in a variable's name":    {`{"policy": {"env": {"ā": ""}}}`, "character U+0101 of a request is no byte"},
 		"half a surrogate pair":       {`{"args": ["\ud800"]}`, "character U+FFFD of a request is no byte"},
 		"text that is not UTF-8":      {"{\"args\": [\"\xff\"]}", "character U+FFFD of a request is no byte"},
+		"an answer too short":         {`{"chains": [{"fallback": [1, 2]}]}`, "has 3 numbers, not 2"},
+		"an answer too long":          {`{"chains": [{"fallback": [1, 2, 3, 4]}]}`, "has 3 numbers, not 4"},
+		"no answer":                   {`{"chains": [{"fallback": null}]}`, "has 3 numbers, not 0"},
+		"a kind beyond 32 bits":       {`{"chains": [{"fallback": [4294967297, 0, 0]}]}`, "kind 4294967297"},
+		"an operand below 0":          {`{"chains": [{"fallback": [1, -1, 0]}]}`, "operand -1"},
 		"an answer that is none":      {`{"chains": [{"syscall": "openat", "fallback": "kill"}]}`, "cannot unmarshal string"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,13 +28,11 @@ func Next(handle int64, index int) (more bool, err error) {
 		return false, nil // closed meanwhile
 	}
 	w := r.workers[index]
-	w.Answer(w.action())
-	n := r.process.Supervisor().Next(w.Worker)
-	if n == nil {
+	if !r.answer(w) {
 		return false, nil
 	}
-	w.present(n)
-	return true, nil
+	n := r.process.Supervisor().Next(w.Worker)
+	return n != nil && r.present(w, n), nil
 }
 
 // Settle answers the notification in the worker's slot now. It gives the number of a descriptor that the child got, or
@@ -43,7 +41,9 @@ func Settle(handle int64, index int) (fd int, err error) {
 	defer recovered(&err)
 	r := lookUp(handle)
 	w := r.workers[index]
-	w.Answer(w.action())
+	if !r.answer(w) {
+		return answeredAlready, nil
+	}
 	return told(r.process.Supervisor().Settle(w.Worker))
 }
 
@@ -107,8 +107,25 @@ func Abandon(handle int64) (done bool, err error) {
 	return false, nil
 }
 
-// present writes a notification into the slot, with Continue as its answer.
-func (w *worker) present(n *notify.Notification) {
+// answer takes the answer out of the worker's slot. False says that the run was closed meanwhile.
+func (r *run) answer(w *worker) bool {
+	r.mapped.RLock()
+	defer r.mapped.RUnlock()
+	if r.frame.memory == nil {
+		return false
+	}
+	w.Answer(w.action())
+	return true
+}
+
+// present writes a notification into the worker's slot, with Continue as its answer. False says that the run was closed
+// meanwhile.
+func (r *run) present(w *worker, n *notify.Notification) bool {
+	r.mapped.RLock()
+	defer r.mapped.RUnlock()
+	if r.frame.memory == nil {
+		return false
+	}
 	native.PutUint64(w.slot[offsetID:], n.ID())
 	native.PutUint32(w.slot[offsetTask:], uint32(n.Task()))
 	native.PutUint32(w.slot[offsetFlags:], n.Flags())
@@ -124,6 +141,7 @@ func (w *worker) present(n *notify.Notification) {
 	}
 	native.PutUint32(w.slot[offsetLast:], last)
 	clear(w.slot[offsetAnswer : offsetAnswer+16])
+	return true
 }
 
 // action is the answer that Python has written. What makes no sense is refused rather than let through.

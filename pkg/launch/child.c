@@ -33,11 +33,17 @@ struct wait_info {
 #define NONCE_HIGH(launch) ((launch)->nonce & 0xffffffff00000000ULL)
 #define NONCE_LOW(launch) ((launch)->nonce << 32)
 
-static void announce(struct sandlock_launch *launch, uint32_t state)
+/* The kernel ignores the upper halves of a futex call's op and val; the filter of the command looks for the nonce there. */
+static void tell(struct sandlock_launch *launch, uint32_t *word, uint32_t value)
 {
-	__atomic_store_n(&launch->state, state, __ATOMIC_SEQ_CST);
-	/* The kernel ignores the upper halves of op and val; the filter of the command looks for the nonce there. */
-	CALL3(SYS_futex, &launch->state, FUTEX_WAKE | NONCE_HIGH(launch), INT32_MAX | NONCE_LOW(launch));
+	__atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+	CALL3(SYS_futex, word, FUTEX_WAKE | NONCE_HIGH(launch), INT32_MAX | NONCE_LOW(launch));
+}
+
+static void wait_while(struct sandlock_launch *launch, uint32_t *word, uint32_t value)
+{
+	while (__atomic_load_n(word, __ATOMIC_SEQ_CST) == value)
+		CALL4(SYS_futex, word, FUTEX_WAIT | NONCE_HIGH(launch), value | NONCE_LOW(launch), 0);
 }
 
 static void fail(struct sandlock_launch *launch, int32_t who, int32_t step, long result)
@@ -52,6 +58,8 @@ static int walk(struct sandlock_launch *launch, const struct sandlock_plan *plan
 	for (int32_t i = 0; i < plan->count; i++) {
 		const struct sandlock_step *step = &plan->steps[i];
 		const uint64_t *a = step->args;
+		if (i == plan->held_step)
+			wait_while(launch, &launch->held, 1);
 		long result = rawcall((long)step->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 		if (result < 0) {
 			fail(launch, who, i, result);
@@ -63,7 +71,7 @@ static int walk(struct sandlock_launch *launch, const struct sandlock_plan *plan
 		/* From here on the host may close what it opened for the command. */
 		if (i == plan->isolated_step) {
 			launch->isolated = 1;
-			announce(launch, SANDLOCK_STARTED);
+			tell(launch, &launch->state, SANDLOCK_STARTED);
 		}
 	}
 	return 0;
@@ -138,12 +146,21 @@ static void kill_tree(struct sandlock_launch *launch)
 	}
 }
 
+/* Passes a signal on, to all that it is meant for at once: see kill_tree. */
+static void obey(struct sandlock_launch *launch)
+{
+	if (__atomic_load_n(&launch->order, __ATOMIC_SEQ_CST) == 0)
+		return;
+	CALL2(SYS_kill, launch->order_target, launch->order_signal);
+	tell(launch, &launch->order, 0);
+}
+
 /* Returns when the command is gone, or the host, or when neither can be watched. */
 static void watch(struct sandlock_launch *launch)
 {
-	uint64_t child_signal = 1ULL << (SIGCHLD - 1);
+	uint64_t awaited = 1ULL << (SIGCHLD - 1) | 1ULL << (SANDLOCK_ORDER_SIGNAL - 1);
 	long host = CALL2(SYS_pidfd_open, launch->host_pid, 0);
-	long signals = CALL4(SYS_signalfd4, -1, &child_signal, KERNEL_SIGSET_SIZE, O_NONBLOCK);
+	long signals = CALL4(SYS_signalfd4, -1, &awaited, KERNEL_SIGSET_SIZE, O_NONBLOCK);
 	if (host < 0 || signals < 0) {
 		/* A host that is gone already is no failure: there is nobody to read of it. */
 		fail(launch, SANDLOCK_REAPER, SANDLOCK_STEP_WATCH, host < 0 ? host : signals);
@@ -165,6 +182,8 @@ static void watch(struct sandlock_launch *launch)
 			char ignored[128];
 			CALL3(SYS_read, signals, ignored, sizeof ignored);
 			reap(launch, 0, &command_gone);
+			if (!command_gone)
+				obey(launch);
 		}
 	}
 }
@@ -196,7 +215,7 @@ static int reaper_main(void *argument)
 			kill_tree(launch);
 		}
 	}
-	announce(launch, SANDLOCK_FINISHED);
+	tell(launch, &launch->state, SANDLOCK_FINISHED);
 	return 0;
 }
 
@@ -210,7 +229,30 @@ int sandlock_start(struct sandlock_launch *launch)
 	CALL4(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, KERNEL_SIGSET_SIZE);
 	if (pid < 0)
 		return (int)pid;
-	while (__atomic_load_n(&launch->state, __ATOMIC_SEQ_CST) == SANDLOCK_LAUNCHING)
-		CALL4(SYS_futex, &launch->state, FUTEX_WAIT, SANDLOCK_LAUNCHING, 0);
+	wait_while(launch, &launch->state, SANDLOCK_LAUNCHING);
 	return (int)pid;
+}
+
+void sandlock_release(struct sandlock_launch *launch)
+{
+	tell(launch, &launch->held, 0);
+}
+
+int sandlock_order(struct sandlock_launch *launch, int target, int signal)
+{
+	launch->order_target = target;
+	launch->order_signal = signal;
+	__atomic_store_n(&launch->order, 1, __ATOMIC_SEQ_CST);
+	long result = CALL4(SYS_pidfd_send_signal, launch->reaper_pidfd, SANDLOCK_ORDER_SIGNAL, 0, 0);
+	if (result < 0)
+		return (int)result;
+	/* A reaper that ends the tree takes no orders: look whether it is still there. */
+	while (__atomic_load_n(&launch->order, __ATOMIC_SEQ_CST) == 1) {
+		struct pollfd reaper = {.fd = launch->reaper_pidfd, .events = POLLIN};
+		int64_t pause[2] = {0, 10 * 1000 * 1000}, at_once[2] = {0, 0};
+		if (CALL5(SYS_ppoll, &reaper, 1, at_once, 0, 0) > 0)
+			return -ESRCH;
+		CALL4(SYS_futex, &launch->order, FUTEX_WAIT, 1, pause);
+	}
+	return 0;
 }

@@ -2,6 +2,7 @@
 #ifndef SANDLOCK_CHILD_H
 #define SANDLOCK_CHILD_H
 
+#include <signal.h>
 #include <stdint.h>
 
 /* One system call; every pointer in it was placed by the host beforehand. */
@@ -15,6 +16,7 @@ struct sandlock_plan {
 	int32_t count;
 	int32_t listener_step; /* the step whose result is the seccomp listener, or -1 */
 	int32_t isolated_step; /* the step that leaves the host's descriptor table, or -1 */
+	int32_t held_step;     /* the step before which the plan waits while the launch is held, or -1 */
 };
 
 /* Who failed. */
@@ -22,6 +24,9 @@ enum { SANDLOCK_NOBODY, SANDLOCK_REAPER, SANDLOCK_COMMAND };
 
 /* The reaper's own work, in the place of a step's index. */
 enum { SANDLOCK_STEP_CLONE = -1, SANDLOCK_STEP_WATCH = -2 };
+
+/* Tells the reaper of an order; nothing of the tree can send it where Landlock has the signal scope. */
+#define SANDLOCK_ORDER_SIGNAL SIGUSR1
 
 /* A futex word that only grows. */
 enum { SANDLOCK_LAUNCHING, SANDLOCK_STARTED, SANDLOCK_FINISHED };
@@ -35,6 +40,12 @@ struct sandlock_launch {
 	uint64_t nonce;      /* lets the launcher's own futex call past the command's filter */
 	int32_t host_pid;
 	int32_t contained;   /* the reaper's signals reach the tree and nothing else (Landlock signal scope) */
+
+	/* From the host at any time. */
+	uint32_t held;       /* a futex word: 0 lets the command go on to its held step */
+	uint32_t order;      /* a futex word: 1 until the reaper has carried out what follows */
+	int32_t order_target; /* as kill(2) takes it, -1 being the whole tree */
+	int32_t order_signal;
 
 	/* To the host. */
 	uint32_t state;
@@ -52,5 +63,11 @@ struct sandlock_launch {
 
 /* Starts reaper and command; the reaper's number, or a negative errno when not even it could be made. */
 int sandlock_start(struct sandlock_launch *launch);
+
+/* Lets a held command go on. */
+void sandlock_release(struct sandlock_launch *launch);
+
+/* Has the reaper send a signal, and waits until it has; with a negative errno when there is no reaper any more. */
+int sandlock_order(struct sandlock_launch *launch, int target, int signal);
 
 #endif

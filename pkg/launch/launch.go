@@ -20,16 +20,24 @@ type Limit struct {
 	Rlimit   unix.Rlimit
 }
 
+// Capabilities are the sets that the command keeps, as capset(2) takes them: the low 32, then the high 32. They must be
+// the host's own, or fewer.
+type Capabilities [2]unix.CapUserData
+
 // Spec says what to start. Everything in it is decided: nothing is looked up, and nothing has a default, so the zero
 // value is no valid Spec. Descriptors stay the caller's.
 type Spec struct {
 	Path      string   // the file that execve(2) is given
 	Argv, Env []string // no string may hold a NUL
 	Dir       int      // descriptor of the working directory, or -1 for the host's
-	Stdio     [3]int   // descriptors, each 3 or higher
-	Limits    []Limit
-	// DropCapabilities are those that no program of the tree shall gain, by number; see capabilities(7).
-	DropCapabilities []int
+	// Files are descriptors that become 0, 1, 2 and so on, at least three; none of them has such a number already.
+	Files []int
+	// Terminal makes the file that becomes 0 the controlling terminal of the command's session.
+	Terminal bool
+	// Held stops the command just before execve(2), until Release.
+	Held         bool
+	Limits       []Limit
+	Capabilities Capabilities
 
 	Ruleset     int // Landlock ruleset, or -1
 	Filter      []unix.SockFilter
@@ -63,9 +71,9 @@ func (e *StepError) Unwrap() error { return e.Errno }
 // the Spec may be closed, and just before execve(2): whether that worked is known when the command has ended. A step that
 // fails before is a *StepError.
 func Start(spec Spec) (*Process, error) {
-	for i, fd := range spec.Stdio {
-		if fd < 3 {
-			return nil, fmt.Errorf("place %s: descriptor %d would be overwritten", stdioNames[i], fd)
+	for i, fd := range spec.Files {
+		if fd < len(spec.Files) {
+			return nil, fmt.Errorf("%s: descriptor %d would be overwritten", placing(i), fd)
 		}
 	}
 	reaper := reaperPlan(spec)
@@ -81,13 +89,18 @@ func Start(spec Spec) (*Process, error) {
 	commandStack := unsafe.Add(memory.take(stackSize), stackSize)
 	shared := (*C.struct_sandlock_launch)(memory.take(int(unsafe.Sizeof(C.struct_sandlock_launch{}))))
 	shared.reaper_stack, shared.command_stack = reaperStack, commandStack
-	shared.reaper = placePlan(memory, reaper, -1, -1)
-	shared.command = placePlan(memory, command, listener, isolated)
+	shared.reaper = placePlan(memory, reaper)
+	shared.command = placePlan(memory, command)
+	shared.command.listener_step, shared.command.isolated_step = C.int32_t(listener), C.int32_t(isolated)
+	shared.command.held_step = C.int32_t(len(command) - 1)
 	shared.nonce = C.uint64_t(spec.Nonce)
 	shared.host_pid = C.int32_t(os.Getpid())
 	shared.listener, shared.command_pidfd = -1, -1
 	if spec.ReaperRuleset >= 0 {
 		shared.contained = 1
+	}
+	if spec.Held {
+		shared.held = 1
 	}
 
 	reaperPID := C.sandlock_start(shared)
@@ -95,14 +108,15 @@ func Start(spec Spec) (*Process, error) {
 		return nil, errors.Join(fmt.Errorf("start the reaper: %w", unix.Errno(-reaperPID)), memory.free())
 	}
 	p := &Process{
-		PID:      int(shared.command_pid),
-		Reaper:   int(reaperPID),
-		Listener: int(shared.listener),
-		pidfd:    int(shared.command_pidfd),
-		reaper:   int(shared.reaper_pidfd),
-		shared:   shared,
-		memory:   memory,
-		plans:    map[C.int32_t][]step{C.SANDLOCK_REAPER: reaper, C.SANDLOCK_COMMAND: command},
+		PID:       int(shared.command_pid),
+		Reaper:    int(reaperPID),
+		Listener:  int(shared.listener),
+		pidfd:     int(shared.command_pidfd),
+		reaper:    int(shared.reaper_pidfd),
+		contained: spec.ReaperRuleset >= 0,
+		shared:    shared,
+		memory:    memory,
+		plans:     map[C.int32_t][]step{C.SANDLOCK_REAPER: reaper, C.SANDLOCK_COMMAND: command},
 	}
 	if shared.isolated == 0 { // it never got that far, and is gone
 		status, err := p.Wait()
@@ -120,7 +134,8 @@ func Start(spec Spec) (*Process, error) {
 	return p, nil
 }
 
-func placePlan(a *arena, plan []step, listener, isolated int) C.struct_sandlock_plan {
+// placePlan puts a plan without particular steps into the arena.
+func placePlan(a *arena, plan []step) C.struct_sandlock_plan {
 	first := (*C.struct_sandlock_step)(a.take(len(plan) * int(unsafe.Sizeof(C.struct_sandlock_step{}))))
 	steps := unsafe.Slice(first, len(plan))
 	for i, s := range plan {
@@ -132,8 +147,9 @@ func placePlan(a *arena, plan []step, listener, isolated int) C.struct_sandlock_
 	return C.struct_sandlock_plan{
 		steps:         first,
 		count:         C.int32_t(len(plan)),
-		listener_step: C.int32_t(listener),
-		isolated_step: C.int32_t(isolated),
+		listener_step: -1,
+		isolated_step: -1,
+		held_step:     -1,
 	}
 }
 

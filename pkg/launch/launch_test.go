@@ -47,7 +47,7 @@ func startWith(t *testing.T, spec Spec, argv ...string) (started, error) {
 	defer w.Close()
 	t.Cleanup(func() { r.Close() })
 	spec.Path, spec.Argv, spec.Env = argv[0], argv, append(spec.Env, "PATH=/usr/bin:/bin")
-	spec.Stdio = [3]int{int(null.Fd()), int(w.Fd()), int(w.Fd())}
+	spec.Files = []int{int(null.Fd()), int(w.Fd()), int(w.Fd())}
 	p, err := Start(spec)
 	return started{p, r}, err
 }
@@ -317,7 +317,7 @@ func BenchmarkTrue(b *testing.B) {
 	defer null.Close()
 	spec := plain()
 	spec.Path, spec.Argv = "/bin/true", []string{"true"}
-	spec.Stdio = [3]int{int(null.Fd()), int(null.Fd()), int(null.Fd())}
+	spec.Files = []int{int(null.Fd()), int(null.Fd()), int(null.Fd())}
 	b.Run("launch", func(b *testing.B) {
 		for b.Loop() {
 			p, err := Start(spec)

@@ -115,15 +115,15 @@ func commandPlan(s Spec) (plan []step, listener, isolated int) {
 		do("start a session", unix.SYS_SETSID),
 		do("tie the command to its reaper", unix.SYS_PRCTL, number(unix.PR_SET_PDEATHSIG), number(unix.SIGKILL)),
 	}
+	if s.Terminal {
+		plan = append(plan, do("take the terminal", unix.SYS_IOCTL, number(s.Files[0]), number(unix.TIOCSCTTY)))
+	}
 	if s.Dir >= 0 {
 		plan = append(plan, do("change to the working directory", unix.SYS_FCHDIR, number(s.Dir)))
 	}
-	for _, capability := range s.DropCapabilities {
-		plan = append(plan, do("drop capability "+strconv.Itoa(capability), unix.SYS_PRCTL,
-			number(unix.PR_CAPBSET_DROP), number(capability)))
-	}
-	plan = append(plan, do("drop ambient capabilities", unix.SYS_PRCTL, number(unix.PR_CAP_AMBIENT),
-		number(unix.PR_CAP_AMBIENT_CLEAR_ALL)))
+	plan = append(plan, do("drop capabilities", unix.SYS_CAPSET,
+		value[unix.CapUserHeader]{unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}},
+		value[Capabilities]{s.Capabilities}))
 	for _, limit := range s.Limits {
 		plan = append(plan, do("limit "+limit.Name, unix.SYS_PRLIMIT64, number(0), number(limit.Resource),
 			value[unix.Rlimit]{limit.Rlimit}))
@@ -144,15 +144,21 @@ func commandPlan(s Spec) (plan []step, listener, isolated int) {
 	isolated = len(plan)
 	plan = append(plan, do("leave the host's descriptors", unix.SYS_CLOSE_RANGE, number(3),
 		number(high|0xffffffff), number(low|unix.CLOSE_RANGE_UNSHARE|unix.CLOSE_RANGE_CLOEXEC)))
-	for target, source := range s.Stdio {
-		plan = append(plan, do("place "+stdioNames[target], unix.SYS_DUP3, number(source), number(high|uint64(target)),
-			number(low)))
+	for target, source := range s.Files {
+		plan = append(plan, do(placing(target), unix.SYS_DUP3, number(source), number(high|uint64(target)), number(low)))
 	}
 	plan = append(plan, do("execute "+s.Path, unix.SYS_EXECVE, text(s.Path), vector(s.Argv), vector(s.Env)))
 	return plan, listener, isolated
 }
 
-var stdioNames = [3]string{"stdin", "stdout", "stderr"}
+// placing names the step that gives the command one of its descriptors.
+func placing(target int) string {
+	names := [...]string{"stdin", "stdout", "stderr"}
+	if target < len(names) {
+		return "place " + names[target]
+	}
+	return "place descriptor " + strconv.Itoa(target)
+}
 
 func planSize(plan []step) int {
 	total := 0

@@ -17,11 +17,12 @@ type Process struct {
 	Reaper   int // the parent of the command and of every orphan of its tree
 	Listener int // the seccomp listener, owned by the caller, or -1
 
-	pidfd  int
-	reaper int
-	shared *C.struct_sandlock_launch
-	memory *arena
-	plans  map[C.int32_t][]step
+	pidfd     int
+	reaper    int
+	contained bool // the reaper's signals reach the tree and nothing else
+	shared    *C.struct_sandlock_launch
+	memory    *arena
+	plans     map[C.int32_t][]step
 }
 
 // Status is how a command ended.
@@ -32,14 +33,9 @@ type Status struct {
 	Failure error
 }
 
-// Ended is a descriptor that poll(2) finds readable once the command is gone, after which Wait takes no longer than the
-// rest of its tree takes to die. It stays the Process's.
-func (p *Process) Ended() int {
-	if p.pidfd < 0 { // no command was made
-		return p.reaper
-	}
-	return p.pidfd
-}
+// Ended is a descriptor that poll(2) finds readable once nothing of the tree is left, so that Wait does not block. It
+// stays the Process's. (It is the reaper's: a host that woke for the command's end as well would sleep a second time.)
+func (p *Process) Ended() int { return p.reaper }
 
 // Signal sends a signal to the command; the error is unix.ESRCH when it is gone. A command that dies takes its whole
 // tree with it.
@@ -52,6 +48,31 @@ func (p *Process) Signal(signal unix.Signal) error {
 	}
 	return nil
 }
+
+// SignalGroup sends a signal to the process group that the command leads, as a terminal does. A command that is gone is
+// left alone.
+func (p *Process) SignalGroup(signal unix.Signal) error { return p.order(-p.PID, signal) }
+
+// SignalTree sends a signal to every process of the tree. With the signal scope it is sent to all at once, and a process
+// that is about to fork takes it along; without it, processes that keep forking may escape.
+func (p *Process) SignalTree(signal unix.Signal) error {
+	if p.contained {
+		return p.order(-1, signal)
+	}
+	return signalDescendants(p.Reaper, signal)
+}
+
+// order has the reaper send a signal: to the reaper no number of the tree can have become somebody else's.
+func (p *Process) order(target int, signal unix.Signal) error {
+	result := C.sandlock_order(p.shared, C.int(target), C.int(signal))
+	if err := unix.Errno(-result); result < 0 && err != unix.ESRCH {
+		return fmt.Errorf("have the reaper send %v: %w", signal, err)
+	}
+	return nil
+}
+
+// Release lets a command that is Held go on.
+func (p *Process) Release() { C.sandlock_release(p.shared) }
 
 // Wait blocks until nothing of the tree is left, and frees everything but the listener.
 func (p *Process) Wait() (Status, error) {

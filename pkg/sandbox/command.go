@@ -23,6 +23,13 @@ type Command struct {
 	Stdin, Stdout, Stderr Stdio
 	// Input is what a Stdin that is a Pipe reads before its end.
 	Input []byte
+	// ExtraFiles are open files of the host that become descriptors 3, 4 and so on, as in os/exec. They stay the
+	// caller's.
+	ExtraFiles []int
+	// Terminal makes Stdin, a terminal that no session has, the controlling one of the command's session.
+	Terminal bool
+	// Held stops the command just before execve(2), until Process.Release: so its number is known before it does anything.
+	Held bool
 }
 
 // Stdio is where one of the standard streams leads.
@@ -37,6 +44,8 @@ const (
 	kindNull stdioKind = iota
 	kindPipe
 	kindFile
+	kindStream
+	kindStdout
 )
 
 // Null is /dev/null.
@@ -45,11 +54,21 @@ func Null() Stdio { return Stdio{} }
 // Pipe is a pipe to the Process, which feeds or captures it.
 func Pipe() Stdio { return Stdio{kind: kindPipe} }
 
+// Stream is a pipe whose other end the caller takes: see Process.TakeStream.
+func Stream() Stdio { return Stdio{kind: kindStream} }
+
+// SameAsStdout leads Stderr to where Stdout leads.
+func SameAsStdout() Stdio { return Stdio{kind: kindStdout} }
+
 // File is an open file of the host. It stays the caller's, and must stay open until Start returns.
 func File(fd int) Stdio { return Stdio{kind: kindFile, fd: fd} }
 
-// Inherit is the host's own stream of that number, 0 to 2, or /dev/null where the host has closed it.
+// Inherit is the host's own stream of that number, 0 to 2, or /dev/null where the host has closed it. Another number is
+// a File: that must be open.
 func Inherit(fd int) Stdio {
+	if fd < 0 || fd > 2 {
+		return File(fd)
+	}
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
 		return Null()
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -76,7 +77,45 @@ func TestHandlerKills(t *testing.T) {
 
 func TestHandlerPanics(t *testing.T) {
 	panicking := supervise.HandlerFunc(func(*notify.Notification) supervise.Action { panic("a mistake") })
-	expect(t, ended(sandbox.Killed), run(t, handled("getppid", panicking), parent()))
+	result, err := handled("getppid", panicking).Run(t.Context(), parent())
+	expect(t, ended(sandbox.Killed), result)
+	if err == nil || !strings.Contains(err.Error(), "panicked: a mistake") {
+		t.Errorf("the panic is not reported: %v", err)
+	}
+}
+
+// The constant action answers for a handler that ends its goroutine, and the run goes on.
+func TestHandlerEndsItsGoroutine(t *testing.T) {
+	asked := new(counter)
+	ending := supervise.HandlerFunc(func(n *notify.Notification) supervise.Action {
+		asked.Handle(n)
+		runtime.Goexit()
+		return supervise.Continue()
+	})
+	s := handled("getppid", ending)
+	s.Handlers = append(s.Handlers, sandbox.Registration{Syscall: "getppid", Fallback: supervise.Return(4242)})
+	p := start(t, s, shell("echo $PPID; sh -c 'echo $PPID'"))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.Supervisor().Next(p.Supervisor().NewWorker())
+	}()
+	result, err := p.Wait()
+	<-ended
+	expect(t, exited(0, "4242\n4242\n"), result)
+	if asked.count() < 2 || err == nil || !strings.Contains(err.Error(), "ended its goroutine") {
+		t.Errorf("asked %d times; not reported: %v", asked.count(), err)
+	}
+}
+
+func TestRunPullsNothing(t *testing.T) {
+	s := handled("getppid", answering(supervise.Return(1)))
+	s.Handlers = append(s.Handlers, sandbox.Registration{Syscall: "getppid"})
+	result, err := s.Run(t.Context(), parent())
+	if result != nil {
+		t.Errorf("%+v", result)
+	}
+	expectPolicyError(t, "handlers", err)
 }
 
 func TestHandlerTerminates(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"sandlock/pkg/landlock"
 	"sandlock/pkg/launch"
+	"sandlock/pkg/network"
 	"sandlock/pkg/policy"
 	"sandlock/pkg/seccomp"
 	"sandlock/pkg/supervise"
@@ -22,6 +23,7 @@ import (
 type preparation struct {
 	process *Process
 	chains  map[int]supervise.Chain
+	network network.Plan
 	spec    launch.Spec
 	open    []interface{ Close() error }
 }
@@ -57,7 +59,9 @@ func (p *preparation) prepare(s *Sandbox, command Command) error {
 			return err
 		}
 	}
-	p.spec.DropCapabilities = droppedCapabilities()
+	if p.spec.Capabilities, err = capabilities(); err != nil {
+		return err
+	}
 	p.spec.Argv, p.spec.Env = command.Args, rules.Environ(command.Environ)
 	if p.spec.Path, err = lookUp(command.Args[0], p.spec.Env, p.spec.Dir); err != nil {
 		return err
@@ -102,6 +106,10 @@ func (p *preparation) confine(rules *policy.Policy) error {
 	}
 	p.own(ruleset)
 	p.spec.Ruleset = ruleset.Fd()
+	if p.network = ruleset.Network(); p.network.Supervised() {
+		return &policy.Error{Field: "net_allow", Problem: "or another rule about the network is one that the kernel alone cannot enforce, and these are not judged yet",
+			Hint: `write TCP ports of any address, as in "tcp://*:443", and 0 among the ports to bind`}
+	}
 	p.spec.ReaperRuleset = -1
 	if slices.Contains(rules.Disable, policy.SignalScope) {
 		return nil // the command would inherit the scope from the reaper
@@ -128,6 +136,7 @@ func (p *preparation) filter(rules *policy.Policy) error {
 		Notify:      slices.Sorted(maps.Keys(p.chains)),
 		ExtraDeny:   rules.ExtraDenySyscalls,
 		ExtraAllow:  rules.ExtraAllowSyscalls,
+		Network:     p.network.Calls,
 		LaunchNonce: p.spec.Nonce,
 	})
 	if err != nil {
@@ -174,17 +183,38 @@ func (p *preparation) limit(rules *policy.Policy) error {
 	return nil
 }
 
+func streamName(fd int) string {
+	names := [...]string{"stdin", "stdout", "stderr"}
+	if fd < len(names) {
+		return names[fd]
+	}
+	return "the file for descriptor " + strconv.Itoa(fd)
+}
+
 func (p *preparation) connect(command Command) error {
-	ends := [3]*int{&p.process.stdin.fd, &p.process.stdout.fd, &p.process.stderr.fd}
-	for i, stream := range []Stdio{command.Stdin, command.Stdout, command.Stderr} {
-		fd, host, err := stream.open(i == 0)
-		*ends[i] = host
+	served := [3]*int{&p.process.stdin.fd, &p.process.stdout.fd, &p.process.stderr.fd}
+	files := []Stdio{command.Stdin, command.Stdout, command.Stderr}
+	for _, fd := range command.ExtraFiles {
+		files = append(files, File(fd))
+	}
+	for i, stream := range files {
+		if i == 2 && stream.kind == kindStdout {
+			stream = File(p.spec.Files[1])
+		}
+		fd, host, err := stream.open(i == 0, len(files))
+		switch stream.kind {
+		case kindPipe:
+			*served[i] = host
+		case kindStream:
+			p.process.streams[i] = host
+		}
 		if err != nil {
-			return fmt.Errorf("open %s: %w", [...]string{"stdin", "stdout", "stderr"}[i], err)
+			return fmt.Errorf("open %s: %w", streamName(i), err)
 		}
 		p.own(descriptor(fd))
-		p.spec.Stdio[i] = fd
+		p.spec.Files = append(p.spec.Files, fd)
 	}
+	p.spec.Terminal, p.spec.Held = command.Terminal, command.Held
 	p.process.stdin.rest = command.Input
 	var err error
 	if p.process.wakeup, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {

@@ -14,11 +14,12 @@ import (
 	"sandlock/pkg/supervise"
 )
 
-// A Process is a running command. Wait, Serve, SetDeadline and Close have one caller at a time; the other methods may
-// be called from anywhere.
+// A Process is a running command. SetDeadline is for its caller's first breath; the other methods may be called from
+// anywhere, and of those that wait one at a time does.
 type Process struct {
 	PID int // of the command, which leads its own session and process group
 
+	serving        sync.Mutex // held by who serves the pipes and waits for the end
 	stdin          feed
 	stdout, stderr capture
 	deadline       time.Time
@@ -30,14 +31,16 @@ type Process struct {
 	deputy     *deputy.Deputy // beside the supervisor
 	served     chan struct{}  // closed when the supervisor's own thread is done; nil without one
 
-	mu       sync.Mutex // guards launched against a Kill while it is freed
+	mu       sync.Mutex // guards launched against a Kill while it is freed, and the streams
+	streams  [3]int     // ends of Streams that nobody has taken
 	launched *launch.Process
 	result   *Result
 	err      error
 }
 
 func newProcess() *Process {
-	return &Process{stdin: feed{fd: -1}, stdout: capture{fd: -1}, stderr: capture{fd: -1}, wakeup: -1}
+	return &Process{stdin: feed{fd: -1}, stdout: capture{fd: -1}, stderr: capture{fd: -1}, wakeup: -1,
+		streams: [3]int{-1, -1, -1}}
 }
 
 // supervise starts answering. Where notifications are pulled, whoever pulls answers; else a thread of the Process does.
@@ -60,6 +63,10 @@ func (p *Process) Supervisor() *supervise.Supervisor { return p.supervisor }
 // Deputy performs path calls on behalf of the command's tasks; nil when no handler is registered.
 func (p *Process) Deputy() *deputy.Deputy { return p.deputy }
 
+// Input is the descriptor of the pipe that Serve writes the command's input to, or -1. Another process that has it open,
+// because it was forked meanwhile, keeps the command from seeing its end.
+func (p *Process) Input() int { return p.stdin.fd }
+
 // SetDeadline says when Wait kills the command.
 func (p *Process) SetDeadline(t time.Time) { p.deadline = t }
 
@@ -71,15 +78,48 @@ func (p *Process) Kill() error {
 
 // Signal sends a signal to the command; one that has ended is left alone.
 func (p *Process) Signal(signal unix.Signal) error {
+	return p.send(signal, (*launch.Process).Signal)
+}
+
+// SignalGroup sends a signal to the process group that the command leads, as a terminal does.
+func (p *Process) SignalGroup(signal unix.Signal) error {
+	return p.send(signal, (*launch.Process).SignalGroup)
+}
+
+// Pause stops the whole tree; Resume lets it go on.
+func (p *Process) Pause() error { return p.send(unix.SIGSTOP, (*launch.Process).SignalTree) }
+
+// Resume lets a tree go on that was stopped.
+func (p *Process) Resume() error { return p.send(unix.SIGCONT, (*launch.Process).SignalTree) }
+
+func (p *Process) send(signal unix.Signal, to func(*launch.Process, unix.Signal) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.launched == nil {
 		return nil
 	}
-	if err := p.launched.Signal(signal); err != nil && !errors.Is(err, unix.ESRCH) {
+	if err := to(p.launched, signal); err != nil && !errors.Is(err, unix.ESRCH) {
 		return err
 	}
 	return nil
+}
+
+// Release lets a command that is Held go on.
+func (p *Process) Release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.launched != nil {
+		p.launched.Release()
+	}
+}
+
+// TakeStream gives the end of a Stream, 0 for stdin to 2 for stderr, which is the caller's from now on; -1 where there
+// is none, or not any more. What nobody takes is closed with the Process.
+func (p *Process) TakeStream(number int) (fd int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fd, p.streams[number] = p.streams[number], -1
+	return fd
 }
 
 // Wake makes Serve return false, now and from now on, while the command runs.
@@ -107,6 +147,8 @@ func (p *Process) Wait() (*Result, error) {
 // Serve is Wait for callers with signal handlers to run: it returns false when a signal has interrupted it, and true
 // when Wait would return at once.
 func (p *Process) Serve() (over bool) {
+	p.serving.Lock()
+	defer p.serving.Unlock()
 	if p.launched == nil {
 		return true
 	}
@@ -130,9 +172,6 @@ func (p *Process) Serve() (over bool) {
 			p.finish()
 			return true
 		}
-		if watched[4].Revents != 0 {
-			return false
-		}
 		if watched[1].Revents != 0 {
 			p.note(p.stdout.read())
 		}
@@ -141,6 +180,9 @@ func (p *Process) Serve() (over bool) {
 		}
 		if watched[3].Revents != 0 {
 			p.note(p.stdin.write())
+		}
+		if watched[4].Revents != 0 {
+			return false
 		}
 	}
 }
@@ -181,15 +223,24 @@ func (p *Process) finish() {
 }
 
 func (p *Process) closePipes() error {
-	return errors.Join(p.stdin.close(), p.stdout.close(), p.stderr.close(), closePipe(&p.wakeup))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := errors.Join(p.stdin.close(), p.stdout.close(), p.stderr.close(), closePipe(&p.wakeup))
+	for i := range p.streams {
+		err = errors.Join(err, closePipe(&p.streams[i]))
+	}
+	return err
 }
 
 // Close kills what still runs, waits for its end, and forgets the result. A process that has ended is left alone.
 func (p *Process) Close() error {
-	if p.launched == nil {
-		return nil
-	}
 	err := p.Kill()
+	p.serving.Lock()
+	ended := p.launched == nil
+	p.serving.Unlock()
+	if ended {
+		return err
+	}
 	_, failed := p.Wait()
 	return errors.Join(err, failed)
 }

@@ -24,7 +24,8 @@ type Sandbox struct {
 // Registration puts a handler at the end of a system call's chain.
 type Registration struct {
 	Syscall string // a name, or a number in decimal
-	// Handler decides in Go. Without one, the calls that no handler of the chain answers are pulled: see Process.Next.
+	// Handler decides in Go. Without one, the calls that no handler of the chain answers are pulled: see
+	// Process.Supervisor. Run pulls nothing, and refuses such a registration.
 	Handler supervise.Handler
 	// Fallback answers where who pulls does not, and when Timeout is over; see supervise.Chain.
 	Fallback supervise.Action
@@ -33,6 +34,12 @@ type Registration struct {
 
 // Run runs a command to its end. A context that ends kills it: the result says so, and the error is nil.
 func (s *Sandbox) Run(ctx context.Context, command Command) (*Result, error) {
+	for _, r := range s.Handlers {
+		if r.Handler == nil {
+			return nil, &policy.Error{Field: "handlers", Value: r.Syscall, Problem: "has no Handler, and Run pulls nothing",
+				Hint: "give it a Handler, or use Start and call Next of the Process's Supervisor"}
+		}
+	}
 	p, result, err := s.Start(command)
 	if p == nil {
 		return result, err

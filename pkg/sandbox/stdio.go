@@ -10,30 +10,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// open gives the descriptor that the command gets, 3 or higher, and the host's end of a pipe, or -1.
-func (s Stdio) open(forReading bool) (command, host int, err error) {
+// open gives the descriptor that the command gets, of at least the number least, and the host's end of a pipe, or -1.
+func (s Stdio) open(forReading bool, least int) (command, host int, err error) {
 	host = -1
 	switch s.kind {
 	case kindNull:
 		command, err = unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	case kindFile:
-		command, err = unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 3)
-	case kindPipe:
+		command, err = unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, least)
+	case kindPipe, kindStream:
 		var ends [2]int
 		if err = unix.Pipe2(ends[:], unix.O_CLOEXEC); err == nil {
 			command, host = ends[1], ends[0]
 			if forReading {
 				command, host = host, command
 			}
-			err = unix.SetNonblock(host, true)
+			err = unix.SetNonblock(host, s.kind == kindPipe)
 		}
 	}
 	if err != nil {
 		return -1, host, err
 	}
-	if command < 3 { // the host had closed one of its own streams
+	if command < least {
 		low := command
-		command, err = unix.FcntlInt(uintptr(low), unix.F_DUPFD_CLOEXEC, 3)
+		command, err = unix.FcntlInt(uintptr(low), unix.F_DUPFD_CLOEXEC, least)
 		unix.Close(low)
 	}
 	return command, host, err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -152,6 +153,17 @@ func runInherited(report *os.File, script string) error {
 	}
 	_, err = fmt.Fprint(report, result.ExitCode)
 	return err
+}
+
+// Only a stream of the host's own may be closed; a file that the caller names must be there.
+func TestFileThatIsNotOpen(t *testing.T) {
+	c := command("true")
+	for _, fd := range []int{-7, 1 << 20} {
+		c.Stdin = sandbox.Inherit(fd)
+		if err := refused(t, newSandbox(), c); !errors.Is(err, unix.EBADF) || !strings.Contains(err.Error(), "stdin") {
+			t.Errorf("descriptor %d: %v", fd, err)
+		}
+	}
 }
 
 func TestInheritedStdio(t *testing.T) {

@@ -137,7 +137,7 @@ func launched(t *testing.T, chains map[int]supervise.Chain, calls []int, argv []
 	p, err := launch.Start(launch.Spec{
 		Path: argv[0], Argv: argv, Dir: -1,
 		Env:     append([]string{"PATH=/usr/bin:/bin", "GORACE=atexit_sleep_ms=0"}, env...),
-		Stdio:   [3]int{int(childIn.Fd()), int(childOut.Fd()), int(childOut.Fd())},
+		Files:   []int{int(childIn.Fd()), int(childOut.Fd()), int(childOut.Fd())},
 		Ruleset: -1, ReaperRuleset: -1,
 		Filter: filter.Program, FilterFlags: seccomp.ListenerFlags(),
 	})

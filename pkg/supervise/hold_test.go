@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"sandlock/pkg/notify"
 	"sandlock/pkg/supervise"
 )
 
@@ -108,4 +110,47 @@ func TestHeldCallOfWhoIsGone(t *testing.T) {
 		t.Errorf("notification %d", n.ID())
 	}
 	c.closeWithout(t)
+}
+
+// What is held for nobody is dropped before it fills the memory, and what somebody waits for stays.
+func TestHeldCallsOfTheDeadAreBounded(t *testing.T) {
+	const calls = 4000
+	var ids []uint64
+	done := make(chan struct{})
+	over := supervise.HandlerFunc(func(n *notify.Notification) supervise.Action {
+		if ids = append(ids, n.ID()); len(ids) == calls+1 {
+			close(done)
+		}
+		if number(n) == 1 {
+			return supervise.Hold() // of a task that goes on waiting
+		}
+		if err := n.Return(0); err != nil { // nobody waits any more, as after a task's death
+			t.Error(err)
+		}
+		return supervise.Hold()
+	})
+	c := asking(t, chains{"ppid": {Handlers: []supervise.Handler{over}}}, "ppid:1", fmt.Sprintf("ppid:2*%d", calls))
+	served := c.serve()
+	select {
+	case <-done:
+	case <-time.After(limit):
+		t.Fatalf("not all calls after %v", limit)
+	}
+	var held []uint64
+	eventually(t, "one held call", func() bool { held = c.Held(); return len(held) == 1 })
+	if _, err := c.Complete(held[0], supervise.Return(1)); err != nil {
+		t.Error(err)
+	}
+	c.line(t)
+	c.line(t)
+	served()
+	kept := 0
+	for _, id := range ids {
+		if _, ok := c.Pending(id); ok {
+			kept++
+		}
+	}
+	if len(ids) != calls+1 || kept > calls/2 {
+		t.Errorf("%d of %d are kept", kept, len(ids))
+	}
 }

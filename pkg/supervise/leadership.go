@@ -157,6 +157,18 @@ func (l *leadership) deliver(n notify.Notification) bool {
 	return true
 }
 
+// abdicate lets somebody else receive: the goroutine of who does ends.
+func (l *leadership) abdicate() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w := l.leader.Load(); w != nil {
+		w.role.Store(following)
+	}
+	if !l.ended && !l.callIdle(duty{}) {
+		l.callReserve()
+	}
+}
+
 // retire sends every worker home and leaves the listener to the reserve. A leader that is receiving must be interrupted
 // afterwards, and learns from relieved that it goes home, too.
 func (l *leadership) retire() {

@@ -120,3 +120,17 @@ func TestDecisionInTimeDoesNotExpire(t *testing.T) {
 	}
 	c.closeWithout(t)
 }
+
+// A child that lets its calls expire again and again does not fill the memory.
+func TestExpiriesAreBounded(t *testing.T) {
+	const calls, most = 1200, 1000
+	chain := pulled
+	chain.Timeout = time.Microsecond
+	c := asking(t, chains{"ppid": chain}, fmt.Sprintf("ppid:1*%d", calls))
+	w := c.work(func(w *worker, n *notify.Notification) { w.Detach() })
+	c.line(t)
+	w.home(t)
+	if count := len(c.Expired()); count != most {
+		t.Errorf("%d expiries are kept", count)
+	}
+}

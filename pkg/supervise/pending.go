@@ -23,8 +23,12 @@ type pending struct {
 type table struct {
 	mu      sync.Mutex
 	pending map[uint64]*pending
+	sweepAt int // how many it may hold before those of dead tasks are dropped
 	closed  bool
 }
+
+// leastSweep is when the table is swept first.
+const leastSweep = 1024
 
 // add enters a notification; false says that nobody is there any more to decide.
 func (t *table) add(p *pending) bool {
@@ -36,8 +40,26 @@ func (t *table) add(p *pending) bool {
 	if t.pending == nil {
 		t.pending = make(map[uint64]*pending)
 	}
+	if len(t.pending) >= max(t.sweepAt, leastSweep) {
+		t.sweep()
+	}
 	t.pending[p.notification.ID()] = p
 	return true
+}
+
+// sweep drops the notifications whose tasks wait no longer: a child that has its tasks killed while they are held must
+// not fill the host's memory. The lock is held.
+func (t *table) sweep() {
+	for id, p := range t.pending {
+		if p.notification.Valid() {
+			continue
+		}
+		if p.timer != nil {
+			p.timer.Stop()
+		}
+		delete(t.pending, id)
+	}
+	t.sweepAt = 2 * len(t.pending) // so that a sweep costs each entry a constant
 }
 
 // take removes a notification for an answer.
@@ -131,6 +153,9 @@ func (s *Supervisor) Held() []uint64 {
 	return ids
 }
 
+// maxExpired bounds how many expiries are kept: the first ones.
+const maxExpired = 1000
+
 // An Expiry is a decision that took too long.
 type Expiry struct {
 	Syscall, Task int
@@ -143,7 +168,9 @@ func (s *Supervisor) expire(id uint64) {
 		return
 	}
 	s.mu.Lock()
-	s.expired = append(s.expired, Expiry{p.notification.Syscall(), p.notification.Task()})
+	if len(s.expired) < maxExpired {
+		s.expired = append(s.expired, Expiry{p.notification.Syscall(), p.notification.Task()})
+	}
 	s.mu.Unlock()
 	s.give(p.fallback, &p.notification)
 }

@@ -88,7 +88,7 @@ func (s *Supervisor) judge(n *notify.Notification) (undecided bool) {
 		s.give(Fail(unix.ENOSYS), n)
 		return false
 	}
-	action := chain.decide(n)
+	action := s.decide(chain, n)
 	switch {
 	case action.kind == kindHold:
 		s.enter(n, chain)
@@ -112,20 +112,33 @@ func (s *Supervisor) enter(n *notify.Notification, chain *Chain) bool {
 	return true
 }
 
-func (c *Chain) decide(n *notify.Notification) (action Action) {
+// decide asks the handlers. Where one panics, or ends its goroutine, the constant action answers.
+func (s *Supervisor) decide(c *Chain, n *notify.Notification) (action Action) {
 	if len(c.Handlers) == 0 {
 		return Continue()
 	}
+	decided := false
 	defer func() {
-		if problem := recover(); problem != nil {
-			action = Kill(unix.SIGKILL, 0)
+		if decided {
+			return
 		}
+		action = c.fallback()
+		if problem := recover(); problem != nil {
+			s.note(fmt.Errorf("a handler of system call %d panicked: %v", n.Syscall(), problem))
+			return
+		}
+		// runtime.Goexit: nobody will give the action, nor receive after that.
+		s.note(fmt.Errorf("a handler of system call %d ended its goroutine", n.Syscall()))
+		s.give(action, n)
+		s.leadership.abdicate()
 	}()
 	for _, h := range c.Handlers {
 		if action = h.Handle(n); !action.IsContinue() {
+			decided = true
 			return action
 		}
 	}
+	decided = true
 	return Continue()
 }
 
@@ -195,7 +208,7 @@ func (s *Supervisor) Close() error {
 	return errors.Join(append(s.errs, err)...)
 }
 
-// Expired gives the decisions that took too long.
+// Expired gives the decisions that took too long, the first maxExpired of them.
 func (s *Supervisor) Expired() []Expiry {
 	s.mu.Lock()
 	defer s.mu.Unlock()

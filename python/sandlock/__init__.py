@@ -4,58 +4,37 @@
 >>> Sandbox(fs_readable=["/usr", "/lib", "/lib64", "/bin"]).run(["echo", "hello"]).stdout
 b'hello\\n'
 
-Importing the package is cheap; the first run loads the Go runtime.
+Importing the package costs next to nothing: its names load what they need when one of them is first used, and the first
+run loads the Go runtime.
 """
 
 from __future__ import annotations
 
-from ._version import __version__
-from .actions import ExceptionPolicy, NotifAction
-from .errors import (
-    BranchConflictError,
-    BranchError,
-    ChildError,
-    ConfinementError,
-    ForkError,
-    HandlerError,
-    LandlockUnavailableError,
-    MemoryProtectError,
-    NotifError,
-    PolicyError,
-    SandboxError,
-    SandlockError,
-    SeccompError,
-)
-from .handler import Handler, HandlerCtx
-from .kernel import landlock_abi_version, min_landlock_abi
-from .protection import Protection
-from .result import ExitReason, HandlerFailure, Result
-from .sandbox import Sandbox
+from ._version import __version__ as __version__
 
-__all__ = [
-    "BranchConflictError",
-    "BranchError",
-    "ChildError",
-    "ConfinementError",
-    "ExceptionPolicy",
-    "ExitReason",
-    "ForkError",
-    "Handler",
-    "HandlerCtx",
-    "HandlerError",
-    "HandlerFailure",
-    "LandlockUnavailableError",
-    "MemoryProtectError",
-    "NotifAction",
-    "NotifError",
-    "PolicyError",
-    "Protection",
-    "Result",
-    "Sandbox",
-    "SandboxError",
-    "SandlockError",
-    "SeccompError",
-    "__version__",
-    "landlock_abi_version",
-    "min_landlock_abi",
-]
+TYPE_CHECKING = False  # as typing has it, without importing typing
+
+if TYPE_CHECKING:
+    from ._api import *  # noqa: F403
+    from ._api import __all__ as __all__
+
+
+def __getattr__(name: str) -> object:
+    """Load everything when the first of the names is used (PEP 562)."""
+    if name.startswith("_") and name != "__all__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ._api import __all__ as names  # the modules become attributes of the package as well
+
+    own = globals()
+    for known in names:
+        own.setdefault(known, getattr(own["_api"], known))
+    own["__all__"] = names
+    if name not in own:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return own[name]
+
+
+def __dir__() -> list[str]:
+    from ._api import __all__ as names
+
+    return sorted({*globals(), *names})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import errno
 import threading
 
 from ._chain import Chain, Link
-from ._decision import Failures, checked, conclude, give
+from ._decision import Failures, checked, conclude, discard, give
 from ._extension import core
+from ._threads import start
 from .actions import CONTINUE, ERRNO, HOLD, NotifAction
 from .handler import HandlerCtx
 
@@ -42,13 +44,14 @@ class LoopSide:
         self._lock = threading.Lock()
         self._sweeper: asyncio.Task[None] | None = None
         self._closed = False
+        self._closing: concurrent.futures.Future[None] | None = None
         self._thread: threading.Thread | None = None
         if loop is None:
             loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._run_loop, name="sandlock-loop", daemon=True)
         self._loop = loop
         if self._thread is not None:
-            self._thread.start()
+            start(self._thread)
 
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -100,6 +103,9 @@ class LoopSide:
                 action = self._failures.record(link, ctx, exception)
             if action._kind != CONTINUE:
                 break
+        if self._closed:
+            discard(action)
+            return
         conclude(chain, ctx, action, self._failures)
         if action._kind == HOLD:
             self._held[ctx.id] = ctx
@@ -124,6 +130,12 @@ class LoopSide:
                     task.cancel()
         self._sweeper = None
 
+    def dismiss(self) -> None:
+        """Give no more answers: somebody else has answered, or this is a forked process."""
+        self._closed = True
+        if self._thread is threading.current_thread():  # of a fork in a handler
+            self._loop.stop()
+
     async def aclose(self) -> None:
         """Cancel what is still awaited, from within the loop."""
         with self._lock:
@@ -135,10 +147,12 @@ class LoopSide:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def close(self) -> None:
-        """Do as :meth:`aclose`, and end the thread, for a loop of our own."""
+    def close(self, grace: float | None = None) -> None:
+        """Do as :meth:`aclose`, and end the thread, for a loop of our own; wait for it at most ``grace`` seconds."""
         if self._thread is None or not self._thread.is_alive():
             return
-        asyncio.run_coroutine_threadsafe(self.aclose(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        if self._closing is None:
+            self._closing = asyncio.run_coroutine_threadsafe(self.aclose(), self._loop)
+            self._closing.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._loop.stop))
+        if self._thread is not threading.current_thread():
+            self._thread.join(grace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ from .errors import NotifError, from_core
 from .handler import HandlerCtx
 from .result import HandlerFailure
 
-__all__ = ["Failures", "ask", "checked", "conclude", "decide", "give"]
+__all__ = ["Failures", "ask", "checked", "conclude", "decide", "discard", "give"]
 
 _log = logging.getLogger("sandlock")
 
@@ -55,6 +56,15 @@ def checked(link: Link, action: object) -> NotifAction:
     if action._kind and link.handler.observe:
         raise TypeError(f"{type(link.handler).__name__} observes, and cannot decide: it returned {action!r}")
     return action
+
+
+def discard(action: object) -> None:
+    """Close the descriptor of an answer that was returned and is not given to anybody."""
+    source = action._source if isinstance(action, NotifAction) else None
+    if source is not None:
+        with contextlib.suppress(RuntimeError, OSError):  # given before, or closed by its owner
+            source.take()
+            source.close()
 
 
 def decide(

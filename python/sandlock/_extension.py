@@ -17,17 +17,17 @@ from .errors import ForkError
 
 __all__ = ["core"]
 
-_loaded_in = 0
+_used_in = 0
 
 
 @functools.cache
 def _load() -> ModuleType:
-    global _loaded_in
+    global _used_in
+    _used_in = os.getpid()  # before it is true: another thread may fork meanwhile
     with _as_it_was():
         from . import _core
 
         _core.core_PathCount(0)  # the runtime starts on a thread of its own; a call waits until it is up
-    _loaded_in = os.getpid()
     return _core
 
 
@@ -57,10 +57,9 @@ def core() -> ModuleType:
     Raises:
         ForkError: this process was forked from one that had used sandlock already.
     """
-    extension = _load()
-    if _loaded_in != os.getpid():
+    if _used_in not in (0, os.getpid()):
         raise ForkError(
             "sandlock was in use when this process was forked, and cannot be used in the child; "
             "fork before the first use, or start the child with the 'spawn' method of multiprocessing"
         )
-    return extension
+    return _load()

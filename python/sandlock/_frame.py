@@ -98,8 +98,9 @@ class ChildMemory:
         if opened is None or not 0 <= address <= _MAX_ADDRESS:
             return None
         run, slot = opened
+        read = core().core_ReadMemory  # before the lock, which a fork may have left taken
         with self._lock:
-            count = _call(core().core_ReadMemory, run, self._index, notification, address, length)
+            count = _call(read, run, self._index, notification, address, length)
             return None if count is None or count < 0 else slot.data(count)
 
     def read_string(self, notification: int, address: int, limit: int) -> bytes | None:
@@ -123,8 +124,9 @@ class ChildMemory:
         if opened is None or not 0 <= address <= _MAX_ADDRESS:
             return None
         run, slot = opened
+        read = core().core_ReadString
         with self._lock:
-            length = _call(core().core_ReadString, run, self._index, notification, address, limit)
+            length = _call(read, run, self._index, notification, address, limit)
             return None if length is None or length < 0 else slot.data(length)
 
     def write(self, notification: int, address: int, data: bytes) -> bool:
@@ -136,9 +138,10 @@ class ChildMemory:
             if opened is None or not 0 <= address + start <= _MAX_ADDRESS:
                 return False
             run, slot = opened
+            write = core().core_WriteMemory  # before the slot is touched: a forked process shares it with its parent
             with self._lock:
                 slot.set_data(chunk)
-                if not _call(core().core_WriteMemory, run, self._index, notification, address + start, len(chunk)):
+                if not _call(write, run, self._index, notification, address + start, len(chunk)):
                     return False
         return True
 

@@ -7,22 +7,27 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ._chain import Chain
 from ._decision import Failures
 from ._extension import core
+from ._feeder import Feeder
 from ._frame import Frame
 from ._request import encode
+from ._serving import Serving
+from ._threads import GRACE
 from ._workers import Workers
 from .actions import NotifAction
-from .errors import from_core
+from .errors import SandboxError, from_core
 from .handler import HandlerCtx
 from .result import ExitReason, HandlerFailure, Result
+from .stdio import Readable
 
 if TYPE_CHECKING:
     import asyncio
@@ -33,12 +38,17 @@ __all__ = ["Run", "Supervision"]
 
 _log = logging.getLogger("sandlock")
 
-_live: weakref.WeakSet[Run] = weakref.WeakSet()
-
 _PLACE = "run"
+_places = threading.RLock()  # where nothing else makes two steps one
 
-# The runs of a forked process are its parent's.
-os.register_at_fork(after_in_child=_live.clear)
+# Seconds that a command has after a Ctrl-C before it is killed; the same as in the subprocess module.
+_LAST_WORDS = 0.25
+
+_live: set[weakref.ref[Run]] = set()  # no WeakSet: other threads add to it during a look
+
+
+def _live_runs() -> list[Run]:
+    return [run for run in (reference() for reference in list(_live)) if run is not None]
 
 
 @atexit.register
@@ -48,8 +58,18 @@ def _abandon_all() -> None:
     A thread that comes back from Go into a finalizing interpreter hangs or crashes. So every run is answered by its
     constant actions from here on, and no thread stays in Go; the end of the process ends the commands.
     """
-    for run in list(_live):
+    for run in _live_runs():
         run.abandon()
+
+
+def _disown_all() -> None:
+    """Leave the runs to the process that has forked this one."""
+    for run in _live_runs():
+        run.disown()
+    _live.clear()
+
+
+os.register_at_fork(after_in_child=_disown_all)
 
 
 @dataclass(frozen=True)
@@ -67,23 +87,42 @@ class _Parts:
     handle: int
     owner: int = field(default_factory=os.getpid)
     frame: Frame | None = None
+    workers: Workers | None = None
     loop_side: LoopSide | None = None
+    input: tuple[int, int, int] | None = None  # a descriptor, and of what: device and inode
     place: dict[str, weakref.ref[Run]] = field(default_factory=dict)
+    claim: weakref.ref[Run] | None = None
     ended: bool = False
+
+    def leave(self) -> None:
+        """Give up the place that the run has taken, if any."""
+        with _places:
+            if self.claim is not None and self.place.get(_PLACE) is self.claim:
+                del self.place[_PLACE]
+
+    def dismiss(self) -> None:
+        """Let Python give no more answers."""
+        if self.workers is not None:
+            self.workers.dismiss()
+        if self.loop_side is not None:
+            self.loop_side.dismiss()
 
     def end(self) -> None:
         """End the run, in the process that made it. Where an exception has interrupted it, the next call goes on."""
         if self.ended or os.getpid() != self.owner:
             return
-        if self.loop_side is not None:
-            self.loop_side.close()
+        self.dismiss()
         if self.frame is not None:
             self.frame.revoke()
         try:
             core().core_Close(self.handle)
         except RuntimeError as error:
             _log.error("ending a run: %s", from_core(error))
-        self.place.pop(_PLACE, None)
+        if self.loop_side is not None:
+            self.loop_side.close(GRACE)
+        if self.frame is not None and (self.workers is None or self.workers.join(GRACE)):
+            self.frame.close()
+        self.leave()
         self.ended = True
 
 
@@ -94,29 +133,29 @@ class Run:
     """
 
     def __init__(self, supervision: Supervision) -> None:
-        self._core = core()
         self._supervision = supervision
         self._failures = Failures()
         self._held: dict[int, HandlerCtx] = {}
-        self._workers: Workers | None = None
-        self._abandoned = threading.Event()
-        self._handle: int = self._core.core_New()
+        self._feeder: Feeder | None = None
+        self._result: Result | None = None
+        self._pid = 0
+        self.waiting = False
+        """Whether the command waits to be released before it executes its program."""
+        self.independent = False
+        """Whether it belongs to a Process of the user's."""
+        self._handle: int = core().core_New()
         self._parts = _Parts(self._handle)
-        weakref.finalize(self, self._parts.end).atexit = False  # see _abandon_all
-        _live.add(self)
+        self._serving = Serving(self._handle)
+        self._at_loss = weakref.finalize(self, self._parts.end)
+        self._at_loss.atexit = False  # see _abandon_all
+        _live.add(weakref.ref(self, _live.discard))
 
     def claim(self, place: dict[str, weakref.ref[Run]]) -> bool:
         """Take a place that only one run at a time may have, until this one is over; False when it is taken."""
 
-        def leave(lost: weakref.ref[Run]) -> None:
-            if place.get(_PLACE) is lost:
-                place.pop(_PLACE, None)
-
-        mine = weakref.ref(self, leave)
-        if place.setdefault(_PLACE, mine) is not mine:  # one step, which no other thread and no signal divides
-            return False
-        self._parts.place = place
-        return True
+        mine = weakref.ref(self)
+        self._parts.place, self._parts.claim = place, mine
+        return place.setdefault(_PLACE, mine) is mine  # one step, which no other thread and no signal divides
 
     def start(self, request: dict[str, Any], loop: asyncio.AbstractEventLoop | None) -> None:
         """Start the command, and those who answer.
@@ -128,10 +167,14 @@ class Run:
         request["workers"] = threads
         request["chains"] = [_chain_request(number, chain) for number, chain in chains.items()]
         try:
-            self._core.core_Start(self._handle, encode(request))
+            core().core_Start(self._handle, encode(request))
         except RuntimeError as error:
             raise from_core(error) from None
-        fd = self._core.core_Frame(self._handle)
+        if "input" in request and (fd := core().core_Input(self._handle)) >= 0:
+            self._parts.input = fd, *_identity(fd)
+        self._pid = int(core().core_PID(self._handle))
+        self.waiting = request["held"]
+        fd = core().core_Frame(self._handle)
         if fd < 0:
             return
         self._parts.frame = Frame(self._handle, fd)
@@ -139,9 +182,10 @@ class Run:
             from ._async import LoopSide  # asyncio is half of the package's import time
 
             self._parts.loop_side = LoopSide(self._handle, self._failures, self._held, loop)
-        self._workers = Workers(
+        self._parts.workers = Workers(
             self._handle, self._parts.frame, chains, self._failures, threads, self._parts.loop_side, self._held
         )
+        self._parts.workers.start()  # now that a fork in a handler, or the end of the interpreter, finds them
 
     @property
     def over(self) -> bool:
@@ -149,19 +193,29 @@ class Run:
         return self._parts.ended
 
     def close(self) -> None:
-        """Kill what still runs and free everything; closing again does nothing."""
-        self._parts.end()
+        """Kill what still runs and free everything; closing again does nothing.
+
+        A handler that is still at work is waited for, but not for ever. What it returns later is discarded.
+        """
+        if self.over:
+            return
+        self.kill()
+        with self._serving.nobody_in_go():
+            self._parts.end()
+        self._serving.join(GRACE)
+        self._at_loss.detach()  # it keeps the parts, and through the errors of handlers perhaps this run
 
     @property
     def pid(self) -> int:
         """The command's process ID, or 0 when it could not be executed."""
-        return int(self._core.core_PID(self._handle))
+        core()  # refuses a forked process, whose command it is not
+        return self._pid
 
     def held(self) -> list[HandlerCtx]:
         """Return the calls that a handler holds."""
         if self.over:
             return []
-        waiting = set(json.loads(self._core.core_Held(self._handle)))
+        waiting = set(json.loads(core().core_Held(self._handle)))
         return [ctx for id, ctx in list(self._held.items()) if id in waiting]
 
     def answer(self, id: int, action: NotifAction) -> bool:
@@ -171,7 +225,7 @@ class Run:
         source = action._source
         value = action._value if source is None else source.take()
         try:
-            code = self._core.core_Complete(self._handle, id, action._kind, action._operand, value)
+            code = core().core_Complete(self._handle, id, action._kind, action._operand, value)
         except RuntimeError as error:
             raise from_core(error) from None
         finally:
@@ -183,27 +237,102 @@ class Run:
 
     def kill(self) -> None:
         """End the command and its whole tree."""
+        extension = core()
         with contextlib.suppress(RuntimeError):
-            self._core.core_Kill(self._handle)
+            extension.core_Kill(self._handle)
+
+    def signal(self, number: int, *, group: bool = False) -> None:
+        """Send a signal to the command, or to the process group that it leads."""
+        self._tell(core().core_Signal, number, group)
+
+    def pause(self, paused: bool) -> None:
+        """Stop the whole tree, or let it go on."""
+        self._tell(core().core_Pause, paused)
+
+    def release(self) -> None:
+        """Let a command go on that waits."""
+        self.waiting = False
+        self._tell(core().core_Release)
+
+    def _tell(self, call: Callable[..., bool], *arguments: int) -> None:
+        """Call the extension for a run that may be over by now."""
+        try:
+            call(self._handle, *arguments)
+        except RuntimeError as error:
+            if not self.over:
+                raise from_core(error) from None
+
+    def take_stream(self, number: int) -> int:
+        """Return the descriptor of the other end of a stream, which is the caller's from now on, or -1."""
+        return int(core().core_TakeStream(self._handle, number))
+
+    def feed(self, source: Readable) -> None:
+        """Copy what an object reads into a stdin that is a stream."""
+        self._feeder = Feeder(self._handle, source)
 
     def abandon(self) -> None:
-        """Leave the answers to the constant actions, and no thread of Python in Go."""
-        self._abandoned.set()
+        """Leave the answers to the constant actions, and no thread of Python waiting in Go."""
+        self._serving.abandoned = True
+        self._parts.dismiss()
+        extension = core()
         with contextlib.suppress(RuntimeError):
-            self._core.core_Abandon(self._handle)
-            self._core.core_Wake(self._handle)
-        if self._workers is not None:
-            self._workers.join(deciders=False)
+            extension.core_Abandon(self._handle)
+            extension.core_Wake(self._handle)
+        if self._parts.workers is not None:
+            self._parts.workers.join(0)
+        with self._serving.nobody_in_go():  # who served has left Go
+            pass
 
-    def wait(self) -> None:
-        """Feed and capture the pipes until the tree is gone. A KeyboardInterrupt comes through."""
-        while not self._core.core_Serve(self._handle):
-            # A signal came: Python runs its handler here. Or the interpreter is about to end, and this thread with it.
-            if self._abandoned.is_set():
-                threading.Event().wait()
+    def disown(self) -> None:
+        """Leave the run to the parent process: this one has been forked."""
+        self._parts.dismiss()
+        if self._parts.input is not None:
+            fd, *identity = self._parts.input
+            with contextlib.suppress(OSError):  # closed before the fork
+                if _identity(fd) == tuple(identity):
+                    os.close(fd)  # else the command would wait for more
+
+    def serve(self, then: Callable[[], None] | None = None) -> None:
+        """Feed and capture the pipes on a thread of its own from now on, which calls ``then`` when all is over."""
+        parts, serving = self._parts, self._serving  # the thread must not refer to the run
+
+        def end() -> None:
+            parts.leave()
+            if parts.workers is not None:  # not in the event loop, which handlers may need
+                parts.workers.join(GRACE if serving.abandoned else None)
+            if then is not None:
+                then()
+
+        serving.begin(end)
+
+    def aserve(self) -> asyncio.Event:
+        """Do as :meth:`serve`, and return an event of the running loop that is set when all is over."""
+        import asyncio
+
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+        def announce() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(over.set)
+
+        self.serve(announce)
+        return over
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the tree is gone; False when it is not by the end of the timeout, which needs :meth:`serve`.
+
+        A KeyboardInterrupt comes through.
+        """
+        return self._serving.wait(timeout)
+
+    def interrupt(self) -> None:
+        """Do for a command, which is out of the terminal's reach, as a terminal does for Ctrl-C; wait a moment."""
+        self.signal(signal.SIGINT, group=True)
+        self.serve()
+        self.wait(_LAST_WORDS)
 
     def finish(self) -> Result:
-        """Wait for the end, free everything and return the result.
+        """Wait for the end, free everything and return the result. When it raises, :meth:`close` is to be called.
 
         Raises:
             SandboxError: sandlock itself failed.
@@ -211,63 +340,63 @@ class Run:
         """
         try:
             self.wait()
-        except BaseException:
-            self.kill()
-            self.wait()
+        except KeyboardInterrupt:
+            self.interrupt()
             raise
-        finally:
-            if self._parts.loop_side is not None:
-                self._parts.loop_side.close()
-            result = self._release()
-        return self._checked(result)
+        if self._parts.loop_side is not None:
+            self._parts.loop_side.close(self._grace)
+        self._join_workers()
+        self._release()
+        return self._checked()
 
-    async def afinish(self) -> Result:
-        """Do as :meth:`finish` without blocking the event loop. A cancellation ends the command."""
-        import asyncio
+    async def afinish(self, over: asyncio.Event) -> Result:
+        """Do as :meth:`finish` without blocking the event loop. A cancellation ends the command.
 
-        loop = asyncio.get_running_loop()
-        over: asyncio.Future[None] = loop.create_future()
-
-        def announce() -> None:
-            if not over.done():
-                over.set_result(None)
-
-        def wait() -> None:
-            self.wait()
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(announce)
-
-        waiter = threading.Thread(target=wait, name="sandlock-wait", daemon=True)
-        waiter.start()
+        Args:
+            over: the event of :meth:`aserve`.
+        """
         try:
-            await asyncio.shield(over)
+            await over.wait()
         except BaseException:
             self.kill()
-            waiter.join()
+            self._serving.gone.wait()
             raise
         finally:
-            waiter.join()
             if self._parts.loop_side is not None:
                 await self._parts.loop_side.aclose()
-            result = self._release()
-        return self._checked(result)
+        self.wait()
+        self._release()
+        return self._checked()
 
-    def _checked(self, result: Result) -> Result:
+    @property
+    def _grace(self) -> float | None:
+        """How long to wait for handlers at work, in seconds."""
+        return GRACE if self._serving.abandoned else None
+
+    def _join_workers(self) -> None:
+        if self._parts.workers is not None:
+            self._parts.workers.join(self._grace)
+
+    def _checked(self) -> Result:
+        """Return the result, or raise what handlers or the input have raised."""
         reraised = self._failures.first_base_exception()
         if reraised is not None:
             raise reraised
-        return result
+        if self._feeder is not None:
+            self._feeder.join()
+        if self._result is None:
+            raise SandboxError("the run was closed before its result was asked for")
+        return self._result
 
-    def _release(self) -> Result:
-        extension, handle = self._core, self._handle
+    def _release(self) -> None:
+        """Keep the result, and free everything."""
+        if self.over:
+            return
+        extension, handle = core(), self._handle
         try:
-            if self._workers is not None:
-                self._workers.join()
-            if self._parts.frame is not None:
-                self._parts.frame.close()
             outcome = json.loads(extension.core_Outcome(handle))
             self._note_expired()
-            return Result(
+            self._result = Result(
                 success=outcome["reason"] == ExitReason.EXITED and outcome["exit_code"] == 0,
                 exit_code=outcome["exit_code"],
                 stdout=self._output(1),
@@ -283,20 +412,25 @@ class Run:
             self.close()
 
     def _note_expired(self) -> None:
-        for syscall, pid in json.loads(self._core.core_Expired(self._handle)):
+        for syscall, pid in json.loads(core().core_Expired(self._handle)):
             chain = self._supervision.chains[syscall]
             link = next(link for link in chain.links if link.timeout is not None)
             error = TimeoutError(f"no decision within the time limit of {link.timeout} s")
             self._failures.append(HandlerFailure(link.handler, syscall, pid, error, chain.constant))
 
     def _output(self, stream: int) -> bytes:
-        extension = self._core
+        extension = core()
         data = extension.core_Output(self._handle, stream)
         extension.IncRef(data)
         try:
             return bytes(extension.Slice_byte_to_bytes(data))
         finally:
             extension.DecRef(data)
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino
 
 
 def _chain_request(number: int, chain: Chain) -> dict[str, Any]:

@@ -48,6 +48,7 @@ _PATH_SECOND = [
     "faccessat2",
     "readlinkat",
     "fchmodat",
+    "fchmodat2",
     "fchownat",
     "utimensat",
     "execveat",

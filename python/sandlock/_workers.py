@@ -6,14 +6,17 @@ import contextlib
 import functools
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ._chain import Chain, Link
-from ._decision import Failures, ask, decide, give
+from ._decision import Failures, ask, decide, discard, give
 from ._extension import core
 from ._frame import Frame, Slot
+from ._threads import start
 from .actions import HOLD, RETURN, NotifAction
+from .errors import SandboxError
 from .handler import HandlerCtx
 
 if TYPE_CHECKING:
@@ -60,18 +63,28 @@ class Workers:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._deciding = [False] * most
+        self._dismissed = False
         self._held = held
-        for _ in range(min(_AT_START, most)):
+
+    def start(self) -> None:
+        """Start the first threads."""
+        for _ in range(min(_AT_START, self._most)):
             self._start_one()
 
     def _start_one(self) -> None:
+        """Start one more worker, if there may be more. Where there cannot, those that there are go on."""
         with self._lock:
             index = len(self._threads)
             if index >= self._most:
                 return
             thread = threading.Thread(target=self._work, args=(index,), name=f"sandlock-{index}", daemon=True)
             self._threads.append(thread)
-        thread.start()
+            try:
+                start(thread)
+            except SandboxError:
+                self._threads.pop()
+                if not self._threads:
+                    raise
 
     def _work(self, index: int) -> None:
         """Answer until there is nothing more to answer. A worker that fails takes the command with it."""
@@ -82,24 +95,31 @@ class Workers:
         notification = slot.notification
         try:
             while following(run, index):
+                deciding[index] = True
+                if self._dismissed:  # after deciding is set: see join
+                    return
                 snapshot = notification()
                 if snapshot[12]:
                     self._start_one()
                 chain = chains[snapshot[3]]
                 ctx = HandlerCtx(memory, snapshot)
-                deciding[index] = True
-                link = chain.sole
-                if link is not None:
-                    action = ask(link, ctx, failures)
-                    if action._kind:
-                        self._give(index, slot, action, link, ctx)
-                elif chain.is_async:
+                if chain.is_async:
                     self._submit(index, chain, ctx)
                 else:
-                    action, link = decide(chain, ctx, failures, functools.partial(self._limit, ctx.id))
-                    self._give(index, slot, action, link, ctx)
+                    link = chain.sole
+                    if link is not None:
+                        action = ask(link, ctx, failures)
+                    else:
+                        action, link = decide(chain, ctx, failures, functools.partial(self._limit, ctx.id))
+                    if self._dismissed:
+                        discard(action)
+                        return
+                    if action._kind:
+                        self._give(index, slot, action, link, ctx)
                 deciding[index] = False
         except BaseException:
+            if self._dismissed:
+                return
             _log.critical("a worker thread of sandlock failed; its command is killed", exc_info=True)
             with contextlib.suppress(RuntimeError):
                 self._core.core_Kill(run)
@@ -128,8 +148,23 @@ class Workers:
         self._core.core_Detach(self._run, index)
         self._loop.submit(chain, ctx)
 
-    def join(self, timeout: float | None = None, *, deciders: bool = True) -> None:
-        """Wait for the threads, which end with the run; without ``deciders`` not for those that are in a handler."""
-        for index, thread in enumerate(self._threads):
-            if thread is not threading.current_thread() and (deciders or not self._deciding[index]):
-                thread.join(timeout)
+    def dismiss(self) -> None:
+        """Have each worker end instead of answering: somebody else has answered, or this is a forked process."""
+        self._dismissed = True
+
+    def join(self, grace: float | None = None) -> bool:
+        """Wait for the threads, which end with the run; with ``grace`` only so many seconds for handlers at work.
+
+        Returns:
+            Whether all have ended.
+        """
+        deadline = time.monotonic() + (grace or 0)
+        threads = [thread for thread in self._threads if thread.ident is not None]
+        for index, thread in enumerate(threads):
+            if thread is threading.current_thread():
+                continue
+            if grace is None or not self._deciding[index]:
+                thread.join()
+            else:
+                thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)

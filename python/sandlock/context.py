@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable
@@ -253,13 +254,22 @@ class HandlerCtx:
         return f"<HandlerCtx syscall={self.syscall_nr} pid={self.pid} args=({args})>"
 
 
+class _PerformedSource(DescriptorSource):
+    """A descriptor that a call gave which was performed. Where the answer is never given, it goes with it."""
+
+    def __del__(self) -> None:
+        with contextlib.suppress(RuntimeError, OSError, AttributeError):  # given, or the interpreter ends
+            self.take()
+            self.close()
+
+
 def _answer_with(performed: Performed) -> NotifAction:
     """Return the answer that hands over what a performed call gave."""
     if performed.waits:
         return NotifAction.hold()
     if performed.fd >= 0:
         flags = os.O_CLOEXEC if performed.close_on_exec else 0
-        return NotifAction(SEND_FD, flags, 0, DescriptorSource("perform", performed.fd))
+        return NotifAction(SEND_FD, flags, 0, _PerformedSource("perform", performed.fd))
     if performed.errno:
         return NotifAction.errno(performed.errno)
     return NotifAction.returns(performed.value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .result import Result
@@ -78,6 +78,9 @@ class ChildError(SandboxError):
         self.result = result
         super().__init__(f"command {cmd!r} {result._ending()}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.cmd, self.result)
+
 
 class HandlerError(SandboxError):
     """Something went wrong in handlers, and ``raise_handler_errors=True`` asked for an exception.
@@ -101,6 +104,9 @@ class HandlerError(SandboxError):
         if sys.version_info >= (3, 11):
             for line in lines:
                 self.add_note(line)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.result,)
 
 
 class BranchError(SandboxError):

@@ -7,25 +7,29 @@ import os
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING
 
-from . import _request
 from ._chain import HandlerSpec, chains_of, check_on_exception, check_timeout
-from ._request import Command, StrPath
+from ._policy import policy_of
+from ._request import Command, StrPath, command_arguments, environment
 from ._run import Run, Supervision
 from .actions import ExceptionPolicy, NotifAction
-from .errors import ChildError, HandlerError, PolicyError
+from .errors import ChildError, HandlerError
 from .handler import HandlerCtx, OnException
+from .process import Process
 from .protection import Protection
 from .result import Result
+from .stdio import Input, Output, Stdio, StdioMode, captured, held
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Sandbox"]
 
 _numbers = itertools.count(1)
 _MAX_NAME_BYTES = 64
 _MAX_THREADS = 1024
-
-_PIPE, _NULL = -1, -2  # as bindings/core/request.go knows them
 
 
 @dataclass
@@ -46,6 +50,19 @@ class Sandbox:
     """Names or groups of system calls that are denied on top of the default deny list."""
     extra_allow_syscalls: Sequence[str] = field(default_factory=list)
     """Groups that are taken off the default deny list; only ``sysv_ipc`` can be."""
+
+    net_allow: Sequence[str] = field(default_factory=list)
+    """Peers that may be reached, such as ``"example.com:443"``, ``"10.0.0.0/8:80,8000-8010"``, ``":443"``,
+    ``"tcp://[::1]:80"``, ``"udp://*:*"`` or ``"icmp://10.0.0.1"``. Without a protocol a rule is about TCP and UDP. See
+    docs/network.md for what of it can be enforced; the rest is a PolicyError."""
+    net_deny: Sequence[str] = field(default_factory=list)
+    """Peers that may not be reached, by address, network or ``*``; wins over ``net_allow``. Without ``net_allow`` all
+    others may be."""
+    net_allow_bind: Sequence[int | str] = field(default_factory=list)
+    """Ports that may be bound: numbers, ``"8000-8010"``, ``"80,443"``, or ``"*"`` alone. 0 is one that the kernel
+    picks."""
+    net_deny_bind: Sequence[int | str] = field(default_factory=list)
+    """Ports that may not be bound; wins over ``net_allow_bind``. Without ``net_allow_bind`` all others may be."""
 
     max_open_files: int | None = None
     """Open files of each process: RLIMIT_NOFILE, soft and hard, see setrlimit(2). None leaves the host's limit."""
@@ -81,6 +98,7 @@ class Sandbox:
         check_on_exception("on_exception", self.on_exception)
         # References that do not keep the run: an interrupted one is over as soon as nobody has it any more.
         self._place: dict[str, weakref.ref[Run]] = {}
+        self._spawned: Process | None = None
 
     def run(
         self,
@@ -88,16 +106,24 @@ class Sandbox:
         timeout: float | None = None,
         *,
         input: bytes | None = None,
+        stdin: Input = None,
+        stdout: Output = None,
+        stderr: Output = None,
         check: bool = False,
         handlers: HandlerSpec = (),
         raise_handler_errors: bool = False,
     ) -> Result:
         """Run a command to its end and return the result, with its output captured.
 
+        A KeyboardInterrupt is passed on to the command as a SIGINT; if it has not ended a moment later it is killed.
+
         Args:
             cmd: the program and its arguments. A program without a slash is looked up on PATH.
             timeout: seconds after which the whole tree is killed; the result's reason is TIMEOUT then.
-            input: what the command reads on stdin. Without it stdin is the host's, unless that is a terminal.
+            input: the same as ``stdin``, for bytes.
+            stdin: what the command reads. Without it stdin is the host's, unless that is a terminal.
+            stdout: where the output goes, instead of into the result.
+            stderr: the same for stderr; ``subprocess.STDOUT`` is where stdout goes.
             check: raise ChildError unless the exit code is 0.
             handlers: ``(syscall, handler)`` or ``(syscall, handler, on_exception)``, in the order in which they are
                 asked. ``syscall`` is a name or a number.
@@ -109,10 +135,8 @@ class Sandbox:
             ChildError: with ``check=True``.
             HandlerError: with ``raise_handler_errors=True``.
         """
-        request, supervision = self._captured(cmd, timeout, input), self._supervision(handlers)
-        run = self._new_run(supervision)
+        run = self._start(cmd, handlers, captured(stdin, stdout, stderr, input), timeout=timeout)
         try:
-            run.start(request, None)
             result = run.finish()
         finally:
             run.close()
@@ -124,6 +148,9 @@ class Sandbox:
         timeout: float | None = None,
         *,
         input: bytes | None = None,
+        stdin: Input = None,
+        stdout: Output = None,
+        stderr: Output = None,
         check: bool = False,
         handlers: HandlerSpec = (),
         raise_handler_errors: bool = False,
@@ -132,22 +159,71 @@ class Sandbox:
 
         Cancelling it kills the tree.
         """
-        request, supervision = self._captured(cmd, timeout, input), self._supervision(handlers)
         import asyncio  # here, because it is half of the package's import time
 
-        run = self._new_run(supervision)
+        loop = asyncio.get_running_loop()
+        run = self._start(cmd, handlers, captured(stdin, stdout, stderr, input), timeout=timeout, loop=loop)
         try:
-            run.start(request, asyncio.get_running_loop())
-            result = await run.afinish()
+            result = await run.afinish(run.aserve())
         finally:
             run.close()
         return _checked(cmd, result, check, raise_handler_errors)
+
+    def popen(
+        self,
+        cmd: Command,
+        stdin: Input = StdioMode.INHERIT,
+        stdout: Output = StdioMode.INHERIT,
+        stderr: Output = StdioMode.INHERIT,
+        *,
+        handlers: HandlerSpec = (),
+    ) -> Process:
+        """Start a command and return it while it runs. See :class:`Process`, and :meth:`run` for the arguments."""
+        streams = held(stdin, stdout, stderr)
+        run = self._start(cmd, handlers, streams)
+        run.independent = True
+        return Process(run, cmd, streams.piped)
 
     def run_with_handlers(self, cmd: Command, handlers: HandlerSpec, name: str | None = None) -> Result:
         """Run a command with handlers; the same as ``run(cmd, handlers=handlers)`` under another name."""
         if name is not None:
             _check_name(name)
         return self.run(cmd, handlers=handlers)
+
+    def create(self, cmd: Command, *, stdin: Input = None, handlers: HandlerSpec = ()) -> None:
+        """Make the process of a command, which stays just before executing the program until :meth:`start`."""
+        self._spawn(cmd, stdin, handlers, waiting=True)
+
+    def start(self) -> None:
+        """Let the command of :meth:`create` go on.
+
+        Raises:
+            RuntimeError: there is none.
+        """
+        run = self._run
+        if run is None or not run.waiting:
+            raise RuntimeError(f"cannot start in sandbox {self.name!r}: no command waits there; call create first")
+        run.release()
+
+    def spawn(self, cmd: Command, *, stdin: Input = None, handlers: HandlerSpec = ()) -> None:
+        """Start a command beside the host, with its output captured; :meth:`wait` returns its result."""
+        self._spawn(cmd, stdin, handlers, waiting=False)
+
+    def wait(self, timeout: float | None = None) -> Result:
+        """Wait for the end of the command that was spawned, or created and started, and return the result.
+
+        Raises:
+            RuntimeError: there is none.
+            subprocess.TimeoutExpired: it runs on after ``timeout`` seconds.
+        """
+        run = self._run
+        if run is not None and run.waiting:
+            raise RuntimeError(f"cannot wait for sandbox {self.name!r}: its command waits itself; call start first")
+        if run is not None and (self._spawned is None or not self._spawned.is_of(run)):
+            raise RuntimeError(f"cannot wait for sandbox {self.name!r}: its command belongs to another call")
+        if self._spawned is None:
+            raise RuntimeError(f"cannot wait for sandbox {self.name!r}: nothing was spawned in it")
+        return self._spawned.wait(timeout)
 
     @property
     def is_running(self) -> bool:
@@ -181,18 +257,33 @@ class Sandbox:
         """Kill the command that runs, and its whole tree."""
         self._running("kill").kill()
 
+    def pause(self) -> None:
+        """Stop every process of the command that runs, by SIGSTOP."""
+        self._running("pause").pause(True)
+
+    def resume(self) -> None:
+        """Let every process go on, by SIGCONT."""
+        self._running("resume").pause(False)
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Kill what still runs, and wait until it is gone."""
+        run = self._run
+        if run is not None:
+            run.kill()
+            run.wait()
+        self._spawned = None
+
     def _running(self, verb: str) -> Run:
         run = self._run
         if run is None:
             raise RuntimeError(f"cannot {verb} sandbox {self.name!r}: nothing runs in it")
-        return run
-
-    def _new_run(self, supervision: Supervision) -> Run:
-        """Return the only run of this instance, not started yet."""
-        run = Run(supervision)
-        if not run.claim(self._place):
-            run.close()
-            raise RuntimeError(f"sandbox {self.name!r} is running a command already; use another instance")
+        if run.independent:
+            raise RuntimeError(f"cannot {verb} sandbox {self.name!r}: its command is a Process; {verb} that")
         return run
 
     @property
@@ -201,6 +292,41 @@ class Sandbox:
         for run in list(self._place.values()):
             return run()
         return None
+
+    def _spawn(self, cmd: Command, stdin: Input, handlers: HandlerSpec, waiting: bool) -> None:
+        run = self._start(cmd, handlers, captured(stdin, None, None), waiting=waiting)
+        self._spawned = Process(run, cmd, ())
+
+    def _start(
+        self,
+        cmd: Command,
+        handlers: HandlerSpec,
+        streams: Stdio,
+        *,
+        timeout: float | None = None,
+        waiting: bool = False,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> Run:
+        """Start a command, in whichever way it is going to be waited for."""
+        request = {
+            "policy": policy_of(self),
+            "args": command_arguments(cmd),
+            "environ": environment(),
+            "timeout": check_timeout("timeout", timeout),
+            "held": waiting,
+            **streams.request(),
+        }
+        run = Run(self._supervision(handlers))
+        try:
+            if not run.claim(self._place):
+                raise RuntimeError(f"sandbox {self.name!r} is running a command already; use another instance")
+            run.start(request, loop)
+            if streams.source is not None:
+                run.feed(streams.source)
+        except BaseException:
+            run.close()
+            raise
+        return run
 
     def _supervision(self, handlers: HandlerSpec) -> Supervision:
         check_on_exception("on_exception", self.on_exception)
@@ -211,44 +337,6 @@ class Sandbox:
         if not 1 <= threads <= _MAX_THREADS:
             raise ValueError(f"handler_threads must be from 1 to {_MAX_THREADS}, not {threads}")
         return Supervision(chains_of(handlers, self.on_exception, timeout), threads)
-
-    def _captured(self, cmd: Command, timeout: object, input: object) -> dict[str, Any]:
-        request = self._request(cmd)
-        request["timeout"] = check_timeout("timeout", timeout)
-        request["stdout"] = request["stderr"] = _PIPE
-        if input is None:
-            # A captured run never touches the terminal.
-            request["stdin"] = _NULL if os.isatty(0) else 0
-        elif isinstance(input, (bytes, bytearray, memoryview)):
-            request["stdin"], request["input"] = _PIPE, bytes(input).decode("latin-1")
-        else:
-            raise TypeError(f"input must be bytes, not {type(input).__name__}")
-        return request
-
-    def _request(self, cmd: Command) -> dict[str, Any]:
-        policy: dict[str, Any] = {}
-        for name in ("fs_readable", "fs_writable", "fs_denied"):
-            policy[name] = _request.texts(name, getattr(self, name))
-        for name in ("extra_deny_syscalls", "extra_allow_syscalls"):
-            policy[name] = _request.texts(name, getattr(self, name))
-        for name in ("allow_degraded", "disable"):
-            policy[name] = _protections(name, getattr(self, name))
-        policy["env"] = _request.mapping("env", self.env)
-        for name in ("clean_env", "no_coredump"):
-            policy[name] = getattr(self, name)
-            if not isinstance(policy[name], bool):
-                raise PolicyError(f"{name}: {policy[name]!r} is no bool; write True or False")
-        if self.cwd is not None:
-            policy["cwd"] = _request.text("cwd", self.cwd)
-            if not policy["cwd"]:
-                raise PolicyError("cwd: the path is empty; use None for the host's working directory")
-        if self.max_open_files is not None:
-            policy["max_open_files"] = self.max_open_files
-        return {
-            "policy": policy,
-            "args": _request.command_arguments(cmd),
-            "environ": _request.environment(),
-        }
 
 
 def _check_name(name: object) -> None:
@@ -267,16 +355,3 @@ def _checked(cmd: Command, result: Result, check: bool, raise_handler_errors: bo
     if check and not result.success:
         raise ChildError([os.fsdecode(arg) for arg in cmd], result)
     return result
-
-
-def _protections(name: str, values: object) -> list[int]:
-    if isinstance(values, (str, bytes, int)) or not isinstance(values, Sequence):
-        raise PolicyError(f"{name}: {values!r} is no list of Protection values")
-    numbers = []
-    for i, value in enumerate(values):
-        try:
-            numbers.append(int(Protection(value)))
-        except ValueError:
-            known = ", ".join(p.name for p in Protection)
-            raise PolicyError(f"{name}[{i}]: {value!r} is no Protection; there are {known}") from None
-    return numbers

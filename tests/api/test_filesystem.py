@@ -52,6 +52,7 @@ CHANGES = {
     "rename": 'mv "$1/file" "$1/new"',
     "rename into another folder": 'mv "$1/file" "$1/sub/file"',
     "link": 'ln "$1/file" "$1/new"',
+    "link into another folder": 'ln "$1/file" "$1/sub/new"',
     "symbolic link": 'ln -s file "$1/new"',
     "fifo": 'mkfifo "$1/new"',
     "truncate": 'truncate -s 0 "$1/file"',

@@ -20,6 +20,20 @@ CHEAP = """
 """
 
 
+ALONE = """
+    import sys
+    before = set(sys.modules)
+    import sandlock
+    print(sorted(set(sys.modules) - before - {"__future__"}))
+    print(sandlock.handler.Handler is sandlock.Handler, "Sandbox" in dir(sandlock), hasattr(sandlock, "nothing"))
+"""
+
+
+def test_import_loads_nothing() -> None:
+    done = run_host(ALONE)
+    assert done.stdout.splitlines() == ["['sandlock', 'sandlock._version']", "True True False"], done.stderr
+
+
 def test_import_does_not_load_the_extension() -> None:
     done = run_host(CHEAP)
     assert done.stdout.splitlines() == ["False 1", "True True"], done.stderr

@@ -16,6 +16,9 @@ from tests.support.sandboxes import tool_sandbox
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
 
+# chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, setfcap: see capabilities(7)
+KEPT_CAPABILITIES = (0, 1, 3, 4, 5, 6, 7, 8, 10, 31)
+
 REFUSED: dict[str, tuple[Argument, ...]] = {
     "mount": ("mount", "none", "/tmp", "tmpfs", 0, 0),
     "bind mount": ("mount", "/etc", "/tmp", "none", 4096, 0),
@@ -114,3 +117,11 @@ def test_becoming_another_user(attempt: Attempt) -> None:
     """Root keeps its capabilities, but a change of the user gives nobody anything back."""
     told = attempt("setresuid", 65534, 65534, 65534)
     assert told.error == ("" if os.geteuid() in (0, 65534) else "EPERM")
+
+
+def test_capabilities_of_every_program_of_the_tree() -> None:
+    """Root's too: what it has, or gains at execve, is about files and users."""
+    kept = sum(1 << capability for capability in KEPT_CAPABILITIES)
+    sets = tool_sandbox(["/proc"]).run(["sh", "-c", "(grep ^Cap /proc/self/status); :"], check=True).stdout
+    told = {name: int(value, 16) for name, value in (line.split(b":") for line in sets.splitlines())}
+    assert told[b"CapPrm"] & ~kept == told[b"CapEff"] & ~kept == told[b"CapInh"] == told[b"CapAmb"] == 0

@@ -1,0 +1,58 @@
+"""The names of the package, whose own module loads them when the first of them is used."""
+
+from __future__ import annotations
+
+from ._version import __version__
+from .actions import ExceptionPolicy, NotifAction
+from .errors import (
+    BranchConflictError,
+    BranchError,
+    ChildError,
+    ConfinementError,
+    ForkError,
+    HandlerError,
+    LandlockUnavailableError,
+    MemoryProtectError,
+    NotifError,
+    PolicyError,
+    SandboxError,
+    SandlockError,
+    SeccompError,
+)
+from .handler import Handler, HandlerCtx
+from .kernel import landlock_abi_version, min_landlock_abi
+from .process import Process
+from .protection import Protection
+from .result import ExitReason, HandlerFailure, Result
+from .sandbox import Sandbox
+from .stdio import StdioMode
+
+__all__ = [
+    "BranchConflictError",
+    "BranchError",
+    "ChildError",
+    "ConfinementError",
+    "ExceptionPolicy",
+    "ExitReason",
+    "ForkError",
+    "Handler",
+    "HandlerCtx",
+    "HandlerError",
+    "HandlerFailure",
+    "LandlockUnavailableError",
+    "MemoryProtectError",
+    "NotifAction",
+    "NotifError",
+    "PolicyError",
+    "Process",
+    "Protection",
+    "Result",
+    "Sandbox",
+    "SandboxError",
+    "SandlockError",
+    "SeccompError",
+    "StdioMode",
+    "__version__",
+    "landlock_abi_version",
+    "min_landlock_abi",
+]

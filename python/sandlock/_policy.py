@@ -1,0 +1,59 @@
+"""The part of a request that says what the command may do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ._request import mapping, ports, text, texts
+from .errors import PolicyError
+from .protection import Protection
+
+if TYPE_CHECKING:
+    from .sandbox import Sandbox
+
+__all__ = ["policy_of"]
+
+
+def policy_of(box: Sandbox) -> dict[str, Any]:
+    """Return the policy of a sandbox as it is now, by the names of its fields."""
+    policy: dict[str, Any] = {}
+    for name in (
+        "fs_readable",
+        "fs_writable",
+        "fs_denied",
+        "extra_deny_syscalls",
+        "extra_allow_syscalls",
+        "net_allow",
+        "net_deny",
+    ):
+        policy[name] = texts(name, getattr(box, name))
+    for name in ("net_allow_bind", "net_deny_bind"):
+        policy[name] = ports(name, getattr(box, name))
+    for name in ("allow_degraded", "disable"):
+        policy[name] = _protections(name, getattr(box, name))
+    policy["env"] = mapping("env", box.env)
+    for name in ("clean_env", "no_coredump"):
+        policy[name] = getattr(box, name)
+        if not isinstance(policy[name], bool):
+            raise PolicyError(f"{name}: {policy[name]!r} is no bool; write True or False")
+    if box.cwd is not None:
+        policy["cwd"] = text("cwd", box.cwd)
+        if not policy["cwd"]:
+            raise PolicyError("cwd: the path is empty; use None for the host's working directory")
+    if box.max_open_files is not None:
+        policy["max_open_files"] = box.max_open_files
+    return policy
+
+
+def _protections(name: str, values: object) -> list[int]:
+    if isinstance(values, (str, bytes, int)) or not isinstance(values, Sequence):
+        raise PolicyError(f"{name}: {values!r} is no list of Protection values")
+    numbers = []
+    for i, value in enumerate(values):
+        try:
+            numbers.append(int(Protection(value)))
+        except ValueError:
+            known = ", ".join(p.name for p in Protection)
+            raise PolicyError(f"{name}[{i}]: {value!r} is no Protection; there are {known}") from None
+    return numbers
