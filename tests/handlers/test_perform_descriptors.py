@@ -41,6 +41,7 @@ NAMES = [
     "/dev/fd//3", "/proc/self/fd/../fd/3", "/proc/self/fd/3/", "/dev/fd/999", "/proc/self/fd/x", "/proc/self/fd/-1",
     "/proc/self/fd/03", "/proc/self/fd", "/dev/fd", "/dev/fd/", "descriptors",
 ]  # fmt: skip
+FOLDERS = ("/proc/self/fd", "/dev/fd", "/dev/fd/", "descriptors")
 
 
 def same(acts: Path, tmp_path: Path, calls: list[Call]) -> list[str]:
@@ -75,11 +76,12 @@ def test_other_calls(acts: Path, tmp_path: Path, name: str) -> None:
         calls += [
             ("newfstatat", AT_FDCWD, path, Buffer(144), 0),
             ("newfstatat", AT_FDCWD, path, Buffer(144), 0x100),
-            ("faccessat", AT_FDCWD, path, os.R_OK | os.W_OK),
+            # A process may write to the folder of its own descriptors, says the kernel, but the deputy is another one.
+            ("faccessat", AT_FDCWD, path, os.R_OK if path in FOLDERS else os.R_OK | os.W_OK),
             ("statfs", path, Buffer(120)),
             ("truncate", path, 4),
         ]
-        if path not in ("/proc/self/fd", "/dev/fd", "/dev/fd/", "descriptors"):
+        if path not in FOLDERS:
             calls.append(("utimensat", AT_FDCWD, path, 0, 0))
     same(acts, tmp_path, calls)
 
@@ -113,8 +115,9 @@ def test_files_without_a_name(acts: Path, tmp_path: Path) -> None:
         ("eventfd2", 0, 0),
         ("openat", AT_FDCWD, "/dev/fd/13", os.O_RDWR),
     ]
+    event = "ENXIO" if os.geteuid() == 0 else "EACCES"  # its inode is root's
     assert same(acts, tmp_path, calls) == [
-        *["", "", "", "", "", "", "EXDEV", "ENOENT", "", "", "", "", "", "", "ENXIO", "", "ENXIO"]
+        *["", "", "", "", "", "", "EXDEV", "ENOENT", "", "", "", "", "", "", "ENXIO", "", event]
     ]
 
 
@@ -129,8 +132,7 @@ def test_other_links_to_what_the_child_has(acts: Path, tmp_path: Path) -> None:
         ("openat", AT_FDCWD, "/proc/self/root", os.O_RDONLY),
         ("newfstatat", AT_FDCWD, "/proc/thread-self/exe", Buffer(144), 0),
     ]
-    writing = "ETXTBSY" if os.geteuid() == 0 else "EACCES"
-    assert same(acts, tmp_path, calls) == ["", "", writing, "", "", "", "EACCES", ""]
+    assert same(acts, tmp_path, calls) == ["", "", "ETXTBSY", "", "", "", "EACCES", ""]
 
 
 def test_reopening_is_for_landlock_to_allow(acts: Path, tmp_path: Path) -> None:

@@ -159,18 +159,28 @@ def twice(
 
 
 def tree(folder: Path) -> dict[str, tuple[Any, ...]]:
-    """Return what is beneath a folder, by name."""
+    """Return what is beneath a folder, by name. What was made unreadable is made readable for the look."""
     found: dict[str, tuple[Any, ...]] = {}
-    for path in [folder, *folder.rglob("*")]:
+
+    def look(path: Path) -> None:
         status = path.lstat()
+        mode = stat.S_IMODE(status.st_mode)
         content: bytes | str = b""
+        names: list[str] = []
         if stat.S_ISREG(status.st_mode):
-            mode = stat.S_IMODE(status.st_mode)
             path.chmod(mode | 0o400)
             content = path.read_bytes()
-            path.chmod(mode)
+        elif stat.S_ISDIR(status.st_mode):
+            path.chmod(mode | 0o700)
+            names = os.listdir(path)
         elif stat.S_ISLNK(status.st_mode):
             content = os.readlink(path).replace(str(folder), "@")
         owner = (status.st_uid, status.st_gid)
         found[str(path.relative_to(folder))] = (stat.filemode(status.st_mode), status.st_nlink, owner, content)
+        for name in names:
+            look(path / name)
+        if not stat.S_ISLNK(status.st_mode):
+            path.chmod(mode)
+
+    look(folder)
     return found
