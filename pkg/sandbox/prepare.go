@@ -137,6 +137,7 @@ func (p *preparation) filter(rules *policy.Policy) error {
 		ExtraDeny:   rules.ExtraDenySyscalls,
 		ExtraAllow:  rules.ExtraAllowSyscalls,
 		Network:     p.network.Calls,
+		ChildSignal: len(p.chains) > 0,
 		LaunchNonce: p.spec.Nonce,
 	})
 	if err != nil {
@@ -145,6 +146,9 @@ func (p *preparation) filter(rules *policy.Policy) error {
 	p.spec.Filter = filter.Program
 	if len(p.chains) > 0 {
 		p.spec.FilterFlags = seccomp.ListenerFlags()
+		chain := p.chains[unix.SYS_RT_SIGACTION]
+		chain.Handlers = append([]supervise.Handler{supervise.RestartCalls}, chain.Handlers...)
+		p.chains[unix.SYS_RT_SIGACTION] = chain
 	}
 	return nil
 }

@@ -60,6 +60,20 @@ var argumentChecks = map[string]*check{
 	},
 }
 
+// childSignal singles out who sets what SIGCHLD does. Who only asks passes a null pointer.
+var childSignal = check{
+	when: "it sets what SIGCHLD does",
+	then: Notify,
+	emit: func(a *assembler, yes, no label) label {
+		low := a.branch(bpf.JumpEqual, 0, no, yes)
+		loadLow := a.load(argLow(1), low)
+		high := a.branch(bpf.JumpEqual, 0, loadLow, yes)
+		loadHigh := a.load(argHigh(1), high)
+		signal := a.branch(bpf.JumpEqual, uint32(unix.SIGCHLD), loadHigh, no)
+		return a.load(argLow(0), signal)
+	},
+}
+
 // launcherCalls are the calls that the launcher makes between installing the
 // filter and execve.
 var launcherCalls = []string{"close_range", "dup3", "futex"}

@@ -19,7 +19,8 @@
 //     cannot read flags that are behind a pointer;
 //   - some calls are denied for some of their arguments (clone, ioctl,
 //     prlimit64, socket, socketpair), see check.go and network.go;
-//   - Spec.Notify goes to the supervisor, what is left to the kernel.
+//   - Spec.Notify goes to the supervisor, and with Spec.ChildSignal so does who
+//     sets what SIGCHLD does; what is left goes to the kernel.
 //
 // Calls that sandboxed programs may make although they look dangerous:
 // seccomp(2) and landlock_restrict_self(2) only tighten. A filter of the child

@@ -15,6 +15,8 @@ type Spec struct {
 	ExtraDeny  []string // names of syscalls or groups that are denied as well
 	ExtraAllow []string // groups that are taken off the default deny list
 	Network    network.Calls
+	// ChildSignal tells the supervisor of each rt_sigaction that sets what SIGCHLD does; see supervise.RestartCalls.
+	ChildSignal bool
 	// LaunchNonce lets the launcher through to the calls that it makes after the
 	// filter is in force (see launcherCheck) where the filter would deny them or
 	// wait for a supervisor. A random number of this run; 0 exempts nothing.
@@ -47,6 +49,9 @@ func Compile(s Spec) (*Filter, error) {
 		if v.check != nil && v.check.then == Allow {
 			v.check = nil // who asks for a call gets every one
 		}
+	}
+	if v := f.named("rt_sigaction"); s.ChildSignal && v.Action == Allow {
+		v.check = &childSignal
 	}
 	if s.LaunchNonce != 0 {
 		f.exempt(launcherCheck(s.LaunchNonce))

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"sandlock/pkg/seccomp"
 )
 
@@ -15,6 +17,7 @@ func FuzzFilter(f *testing.F) {
 	f.Add(uint64(1), byte(0), byte(0), uint64(0), uint32(56), uint64(0x10000000), uint64(0), uint64(0))
 	f.Add(uint64(2), byte(255), byte(0), uint64(nonce), uint32(24), uint64(3), uint64(nonceHigh), uint64(nonceLow))
 	f.Add(uint64(3), byte(128), byte(100), uint64(nonce), uint32(41), uint64(1), uint64(5), uint64(0))
+	f.Add(uint64(5), byte(0), byte(0), uint64(0), uint32(13), uint64(unix.SIGCHLD), uint64(1), uint64(0))
 	f.Add(uint64(4), byte(9), byte(9), uint64(0), uint32(1<<30), uint64(0), uint64(0), uint64(0))
 	f.Fuzz(func(t *testing.T, seed uint64, notify, deny byte, nonce uint64, nr uint32, arg0, arg1, arg2 uint64) {
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -23,6 +26,7 @@ func FuzzFilter(f *testing.F) {
 		if chance(128) {
 			s.ExtraAllow = []string{"sysv_ipc"}
 		}
+		s.ChildSignal = chance(128)
 		for known, name := range s.Arch.Syscalls() {
 			if chance(deny) {
 				s.ExtraDeny = append(s.ExtraDeny, name)

@@ -77,6 +77,10 @@ func decide(s seccomp.Spec, c call) seccomp.Action {
 		if low(0) != 0 && c.args[2] != 0 {
 			return eperm
 		}
+	case "rt_sigaction":
+		if s.ChildSignal && low(0) == uint32(unix.SIGCHLD) && c.args[1] != 0 {
+			return seccomp.Notify
+		}
 	}
 	if answer := decideNetwork(s.Network, name, c.args); answer != seccomp.Allow {
 		if answer == seccomp.Notify && name == "sendto" && c.args[4] == 0 && !slices.Contains(s.Notify, int(c.nr)) {
