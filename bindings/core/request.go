@@ -175,7 +175,10 @@ func seconds(s *float64) time.Duration {
 	if *s > math.MaxInt64/float64(time.Second) {
 		return math.MaxInt64
 	}
-	return time.Duration(*s * float64(time.Second))
+	if *s <= 0 {
+		return 0
+	}
+	return max(1, time.Duration(*s*float64(time.Second))) // a time so short is still a limit
 }
 
 func (r *request) command() sandbox.Command {

@@ -68,10 +68,16 @@ func Complete(handle int64, id uint64, kind, operand int, value int64) (fd int, 
 	return told(r.process.Supervisor().Complete(id, action))
 }
 
-// Limit starts the time limit of a pending notification anew; 0 seconds is for ever.
-func Limit(handle int64, id uint64, limit float64) (done bool, err error) {
+// Limit starts the time limit of a pending notification anew, for a stage of its decision: should the time run out, this
+// action answers. 0 seconds is for ever. False says that it is answered already.
+func Limit(handle int64, id uint64, stage int, limit float64, kind, operand int, value int64) (waits bool, err error) {
 	defer recovered(&err)
-	return lookUp(handle).process.Supervisor().Limit(id, seconds(&limit)), nil
+	fallback, err := answer{uint32(kind), uint32(operand), value}.action()
+	if err != nil {
+		return false, encode(err)
+	}
+	r := lookUp(handle)
+	return r.process != nil && r.process.Supervisor().Limit(id, stage, seconds(&limit), fallback), nil
 }
 
 // Held gives the IDs of the notifications that wait for an answer from Python, as JSON.
@@ -85,16 +91,16 @@ func Held(handle int64) (text string, err error) {
 	return string(encoded), encode(err)
 }
 
-// Expired gives what took longer than its chain's timeout, as JSON: pairs of system call and task.
+// Expired gives what took longer than its limit, as JSON: lists of ID, system call, task and stage.
 func Expired(handle int64) (text string, err error) {
 	defer recovered(&err)
-	pairs := [][2]int{}
+	late := [][4]uint64{}
 	if r := lookUp(handle); r.process != nil && r.process.Supervisor() != nil {
 		for _, e := range r.process.Supervisor().Expired() {
-			pairs = append(pairs, [2]int{e.Syscall, e.Task})
+			late = append(late, [4]uint64{e.ID, uint64(e.Syscall), uint64(e.Task), uint64(e.Stage)})
 		}
 	}
-	encoded, err := json.Marshal(pairs)
+	encoded, err := json.Marshal(late)
 	return string(encoded), encode(err)
 }
 

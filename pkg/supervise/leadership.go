@@ -66,6 +66,7 @@ func (l *leadership) await(w *Worker) duty {
 	case len(l.backlog) > 0:
 		oldest := l.backlog[0]
 		l.backlog = l.backlog[1:]
+		w.last = true // nobody is idle while there is a backlog
 		l.mu.Unlock()
 		return duty{notification: &oldest}
 	case l.vacant:

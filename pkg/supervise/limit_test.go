@@ -23,7 +23,7 @@ func TestDecisionThatTakesTooLongFallsBack(t *testing.T) {
 	late := *c.Next(w)
 	task := late.Task()
 	eventually(t, "an expiry", func() bool { return len(c.Expired()) > 0 })
-	if diff := cmp.Diff([]supervise.Expiry{{Syscall: unix.SYS_GETPPID, Task: task}}, c.Expired()); diff != "" {
+	if diff := cmp.Diff([]supervise.Expiry{{ID: late.ID(), Syscall: unix.SYS_GETPPID, Task: task}}, c.Expired()); diff != "" {
 		t.Errorf("expired (-want +got)\n%s", diff)
 	}
 	if _, ok := c.Pending(late.ID()); ok {
@@ -92,20 +92,50 @@ func TestLimitGivesMoreTime(t *testing.T) {
 	c := asking(t, chains{"ppid": soon}, "ppid:1,ppid:2")
 	w := c.NewWorker()
 	n := *c.Next(w)
-	if !c.Limit(n.ID(), 0) {
+	if !c.Limit(n.ID(), 1, 0, supervise.Fail(unix.EIO)) {
 		t.Error("Limit: answered already")
 	}
 	w.Answer(supervise.Return(1))
 	second := *c.Next(w)
-	if c.Limit(n.ID(), time.Hour) {
+	if c.Limit(n.ID(), 1, time.Hour, supervise.Fail(unix.EIO)) {
 		t.Error("Limit of what is answered")
 	}
-	if !c.Limit(second.ID(), time.Millisecond) {
+	if !c.Limit(second.ID(), 2, time.Millisecond, supervise.Fail(unix.ENODEV)) {
 		t.Error("Limit: answered already")
 	}
 	eventually(t, "an expiry", func() bool { return len(c.Expired()) == 1 })
+	if stage := c.Expired()[0].Stage; stage != 2 {
+		t.Errorf("expired at stage %d", stage)
+	}
 	c.Next(w)
-	c.expectAnswers(t, fmt.Sprintf("1 %d", -int(unix.EXDEV)))
+	c.expectAnswers(t, fmt.Sprintf("1 %d", -int(unix.ENODEV)))
+	c.closeWithout(t)
+}
+
+// A time that is set anew at the very moment when it is over answers at most once, and what was told is true.
+func TestLimitAtTheLastMoment(t *testing.T) {
+	const calls = 2000
+	soon := pulled
+	soon.Timeout, soon.Fallback = 20*time.Microsecond, supervise.Fail(unix.EXDEV)
+	c := asking(t, chains{"ppid": soon}, fmt.Sprintf("ppid:1*%d", calls))
+	inTime := 0
+	w := c.work(func(w *worker, n *notify.Notification) {
+		if c.Limit(n.ID(), 1, 0, supervise.Fail(unix.EIO)) {
+			inTime++
+		}
+		w.Answer(supervise.Return(1))
+	})
+	answers := strings.Fields(c.line(t))
+	w.home(t)
+	answered := 0
+	for _, answer := range answers {
+		if answer == "1" {
+			answered++
+		}
+	}
+	if answered != inTime || len(answers) != calls {
+		t.Errorf("%d of %d calls were answered by the worker, which was told of %d", answered, len(answers), inTime)
+	}
 	c.closeWithout(t)
 }
 

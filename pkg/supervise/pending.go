@@ -16,7 +16,18 @@ var ErrAnswered = errors.New("the notification is answered already")
 type pending struct {
 	notification notify.Notification
 	fallback     Action
+	stage        int         // who is asked, as the worker counts
 	timer        *time.Timer // nil without a limit
+	round        int         // how often the time was set: a timer that goes off just then is of the last round
+}
+
+// stop ends the time limit, if there is one. The table's lock is held.
+func (p *pending) stop() {
+	p.round++
+	if p.timer != nil {
+		p.timer.Stop()
+		p.timer = nil
+	}
 }
 
 // A table holds the pending notifications by ID.
@@ -54,9 +65,7 @@ func (t *table) sweep() {
 		if p.notification.Valid() {
 			continue
 		}
-		if p.timer != nil {
-			p.timer.Stop()
-		}
+		p.stop()
 		delete(t.pending, id)
 	}
 	t.sweepAt = 2 * len(t.pending) // so that a sweep costs each entry a constant
@@ -69,11 +78,21 @@ func (t *table) take(id uint64) (*pending, bool) {
 	p, ok := t.pending[id]
 	if ok {
 		delete(t.pending, id)
-		if p.timer != nil {
-			p.timer.Stop()
-		}
+		p.stop()
 	}
 	return p, ok
+}
+
+// takeLate removes a notification whose time is over, unless it was set anew meanwhile.
+func (t *table) takeLate(id uint64, round int) (*pending, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, ok := t.pending[id]
+	if !ok || p.round != round {
+		return nil, false
+	}
+	delete(t.pending, id)
+	return p, true
 }
 
 // get looks at a notification without taking it.
@@ -93,9 +112,7 @@ func (t *table) drain() []*pending {
 	t.closed = true
 	all := make([]*pending, 0, len(t.pending))
 	for _, p := range t.pending {
-		if p.timer != nil {
-			p.timer.Stop()
-		}
+		p.stop()
 		all = append(all, p)
 	}
 	t.pending = nil
@@ -106,8 +123,8 @@ func (t *table) drain() []*pending {
 func (s *Supervisor) Pending(id uint64) (notify.Notification, bool) { return s.pending.get(id) }
 
 // Complete answers a pending notification: the one of a worker that has not come back, or one that was held. The zero
-// Action stands for the constant action. It gives the number of a descriptor that the task got, or -1. The error is ErrAnswered when somebody else came first, and
-// notify.ErrGone when the task no longer waits for a descriptor.
+// Action stands for the constant action. It gives the number of a descriptor that the task got, or -1. The error is
+// ErrAnswered when somebody else came first, and notify.ErrGone when the task no longer waits for a descriptor.
 func (s *Supervisor) Complete(id uint64, a Action) (fd int, err error) {
 	if a.kind == kindHold {
 		return -1, nil // it stays in the table
@@ -122,20 +139,20 @@ func (s *Supervisor) Complete(id uint64, a Action) (fd int, err error) {
 	return s.answer(a, &p.notification)
 }
 
-// Limit starts the time limit of a pending notification anew; 0 is for ever. False says that it is answered already.
-func (s *Supervisor) Limit(id uint64, timeout time.Duration) bool {
+// Limit starts the time limit of a pending notification anew, for the next stage of its decision: should the time run
+// out, fallback answers. 0 is for ever. False says that it is answered already.
+func (s *Supervisor) Limit(id uint64, stage int, timeout time.Duration, fallback Action) bool {
 	s.pending.mu.Lock()
 	defer s.pending.mu.Unlock()
 	p, ok := s.pending.pending[id]
 	if !ok {
 		return false
 	}
-	if p.timer != nil {
-		p.timer.Stop()
-		p.timer = nil
-	}
+	p.stop()
+	p.stage, p.fallback = stage, fallback
 	if timeout > 0 {
-		p.timer = time.AfterFunc(timeout, func() { s.expire(id) })
+		round := p.round
+		p.timer = time.AfterFunc(timeout, func() { s.expire(id, round) })
 	}
 	return true
 }
@@ -156,21 +173,23 @@ func (s *Supervisor) Held() []uint64 {
 // maxExpired bounds how many expiries are kept: the first ones.
 const maxExpired = 1000
 
-// An Expiry is a decision that took too long.
+// An Expiry is a decision that took too long, at the stage that Limit was told last.
 type Expiry struct {
-	Syscall, Task int
+	ID                   uint64
+	Syscall, Task, Stage int
 }
 
 // expire answers with the constant action when the time for a decision is over.
-func (s *Supervisor) expire(id uint64) {
-	p, ok := s.pending.take(id)
+func (s *Supervisor) expire(id uint64, round int) {
+	p, ok := s.pending.takeLate(id, round)
 	if !ok {
 		return
 	}
+	n := &p.notification
 	s.mu.Lock()
 	if len(s.expired) < maxExpired {
-		s.expired = append(s.expired, Expiry{p.notification.Syscall(), p.notification.Task()})
+		s.expired = append(s.expired, Expiry{ID: id, Syscall: n.Syscall(), Task: n.Task(), Stage: p.stage})
 	}
 	s.mu.Unlock()
-	s.give(p.fallback, &p.notification)
+	s.give(p.fallback, n)
 }

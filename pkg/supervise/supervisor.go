@@ -107,7 +107,7 @@ func (s *Supervisor) enter(n *notify.Notification, chain *Chain) bool {
 		return false
 	}
 	if chain.Timeout > 0 {
-		s.Limit(n.ID(), chain.Timeout) // only now: a timer that goes off before would find nothing
+		s.Limit(n.ID(), 0, chain.Timeout, chain.fallback()) // only now: a timer that goes off before would find nothing
 	}
 	return true
 }

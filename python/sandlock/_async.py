@@ -6,15 +6,20 @@ import asyncio
 import concurrent.futures
 import errno
 import threading
+from typing import Any, Optional
 
 from ._chain import Chain, Link
-from ._decision import Failures, checked, conclude, discard, give
+from ._decision import Failures, TooLateError, deciding, discard, give
 from ._extension import core
+from ._held import HeldCalls
 from ._threads import start
-from .actions import CONTINUE, ERRNO, HOLD, NotifAction
+from .actions import ERRNO, HOLD
 from .handler import HandlerCtx
 
 __all__ = ["LoopSide"]
+
+_Outcome = tuple[object, Optional[BaseException]]
+"""What a synchronous handler returned, or raised."""
 
 # Beyond this many calls in flight a call fails with EAGAIN: a child must not be able to fill the host's memory.
 MAX_IN_FLIGHT = 4096
@@ -28,18 +33,23 @@ class LoopSide:
 
     Args:
         run: the handle of the run in Go.
+        failures: where to keep what goes wrong.
         held: where to keep the calls that a handler holds.
+        threads: how many synchronous handlers of asynchronous chains may be at work at once.
         loop: the caller's loop; None makes one, with a thread of its own.
     """
 
     def __init__(
-        self, run: int, failures: Failures, held: dict[int, HandlerCtx], loop: asyncio.AbstractEventLoop | None
+        self, run: int, failures: Failures, held: HeldCalls, threads: int, loop: asyncio.AbstractEventLoop | None
     ) -> None:
         self._core = core()
         self._run = run
         self._failures = failures
         self._held = held
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._most_threads = threads
+        self._free: asyncio.Semaphore | None = None  # of the loop, which Python 3.9 wants to see running
+        self._asked: set[asyncio.Future[_Outcome]] = set()  # synchronous handlers at work
         self._waiting = 0  # submitted, but not yet a task; under the lock
         self._lock = threading.Lock()
         self._sweeper: asyncio.Task[None] | None = None
@@ -57,6 +67,10 @@ class LoopSide:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
+            leftover = asyncio.all_tasks(self._loop)  # of handlers
+            for task in leftover:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*leftover, return_exceptions=True))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
         finally:
@@ -74,7 +88,7 @@ class LoopSide:
         try:
             self._loop.call_soon_threadsafe(self._begin, chain, ctx)
         except RuntimeError:  # the caller's loop is closed: nobody will decide
-            answer = chain.constant
+            answer = chain.constants[0]
             self._core.core_Complete(self._run, ctx.id, answer._kind, answer._operand, answer._value)
 
     def _begin(self, chain: Chain, ctx: HandlerCtx) -> None:
@@ -89,34 +103,71 @@ class LoopSide:
             self._sweeper = self._loop.create_task(self._sweep())
 
     async def _decide(self, chain: Chain, ctx: HandlerCtx) -> None:
-        action, link = NotifAction.continue_(), chain.links[0]
-        for position, link in enumerate(chain.links):
-            try:
-                if position and chain.is_timed:
-                    self._core.core_Limit(self._run, ctx.id, link.timeout or 0.0)
-                action = checked(link, await self._ask(link, ctx))
-            except asyncio.CancelledError as exception:
-                if not self._waits(ctx.id):
-                    return  # the child is gone, or its time was over
-                action = self._failures.record(link, ctx, exception)
-            except BaseException as exception:
-                action = self._failures.record(link, ctx, exception)
-            if action._kind != CONTINUE:
-                break
+        steps = deciding(self._run, chain, ctx, self._failures)
+        try:
+            link = next(steps)
+            while True:
+                try:
+                    answer = await self._ask(link, ctx)
+                except asyncio.CancelledError as exception:
+                    link = steps.throw(exception if self._waits(ctx.id) else TooLateError())
+                except BaseException as exception:
+                    link = steps.throw(exception)
+                else:
+                    link = steps.send(answer)
+        except StopIteration as end:
+            if end.value is None:
+                return
+            action, link = end.value
         if self._closed:
             discard(action)
-            return
-        conclude(chain, ctx, action, self._failures)
-        if action._kind == HOLD:
-            self._held[ctx.id] = ctx
-            return
-        extension, run, id = self._core, self._run, ctx.id
-        give(action, link, ctx, self._failures, lambda k, o, v: extension.core_Complete(run, id, k, o, v))
+        elif action._kind == HOLD:
+            self._held.add(ctx)
+        else:
+            extension, run, id = self._core, self._run, ctx.id
+            give(action, link, ctx, self._failures, lambda k, o, v: extension.core_Complete(run, id, k, o, v))
 
     async def _ask(self, link: Link, ctx: HandlerCtx) -> object:
         if link.is_async:
             return await link.handler.handle(ctx)  # type: ignore[misc]
-        return await self._loop.run_in_executor(None, link.handler.handle, ctx)
+        if self._free is None:
+            self._free = asyncio.Semaphore(self._most_threads)
+        await self._free.acquire()
+        returned: asyncio.Future[_Outcome] = self._loop.create_future()
+        # A thread of the loop's executor would keep the interpreter from ending while the handler is at work.
+        thread = threading.Thread(target=self._call, args=(link, ctx, returned), name="sandlock-call", daemon=True)
+        try:
+            start(thread)
+        except BaseException:
+            self._free.release()
+            raise
+        self._asked.add(returned)
+        try:
+            answer, exception = await asyncio.shield(returned)
+        except asyncio.CancelledError:
+            returned.add_done_callback(lambda late: discard(late.result()[0]))
+            raise
+        if exception is not None:
+            raise exception
+        return answer
+
+    def _call(self, link: Link, ctx: HandlerCtx, returned: asyncio.Future[_Outcome]) -> None:
+        """Ask a synchronous handler, in a thread of its own."""
+        outcome: _Outcome
+        try:
+            outcome = link.handler.handle(ctx), None
+        except BaseException as exception:
+            outcome = None, exception
+        try:
+            self._loop.call_soon_threadsafe(self._return, returned, outcome)
+        except RuntimeError:  # the loop is closed
+            discard(outcome[0])
+
+    def _return(self, returned: asyncio.Future[_Outcome], outcome: _Outcome) -> None:
+        assert self._free is not None
+        self._free.release()
+        self._asked.discard(returned)
+        returned.set_result(outcome)
 
     def _waits(self, id: int) -> bool:
         return not self._closed and self._core.core_StillWaits(self._run, id)
@@ -136,16 +187,18 @@ class LoopSide:
         if self._thread is threading.current_thread():  # of a fork in a handler
             self._loop.stop()
 
-    async def aclose(self) -> None:
-        """Cancel what is still awaited, from within the loop."""
+    async def aclose(self, grace: float | None = None) -> None:
+        """Cancel what is still awaited, from within the loop; wait for handlers at work, at most ``grace`` seconds."""
         with self._lock:
             self._closed = True
-            tasks: list[asyncio.Task[None]] = list(self._tasks.values())
+            tasks: set[asyncio.Future[Any]] = set(self._tasks.values())
         if self._sweeper is not None:
-            tasks.append(self._sweeper)
+            tasks.add(self._sweeper)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        working = tasks | self._asked
+        if working:
+            await asyncio.wait(working, timeout=grace)
 
     def close(self, grace: float | None = None) -> None:
         """Do as :meth:`aclose`, and end the thread, for a loop of our own; wait for it at most ``grace`` seconds."""

@@ -11,7 +11,9 @@ from ._syscalls import number_of
 from .actions import ExceptionPolicy, NotifAction, is_constant
 from .handler import Handler, OnException
 
-__all__ = ["Chain", "HandlerSpec", "Link", "chains_of", "check_on_exception", "check_timeout"]
+__all__ = ["Chain", "HandlerSpec", "Link", "chains_of", "check_handler_timeout", "check_on_exception", "check_timeout"]
+
+_CONTINUE = NotifAction.continue_()
 
 HandlerSpec = Iterable[Union["tuple[str | int, Handler]", "tuple[str | int, Handler, OnException]"]]
 
@@ -28,7 +30,7 @@ class Link(NamedTuple):
 class Chain:
     """Who is asked about one system call, in this order: first the observers, then the deciders."""
 
-    __slots__ = ("deciders", "is_async", "is_timed", "links", "observers", "sole")
+    __slots__ = ("constants", "deciders", "is_async", "is_timed", "links", "observers", "sole")
 
     def __init__(self, observers: tuple[Link, ...] = (), deciders: tuple[Link, ...] = ()) -> None:
         self.observers = observers
@@ -36,16 +38,18 @@ class Chain:
         # Read at every call: derived once.
         self.links = observers + deciders
         self.is_async = any(link.is_async for link in self.links)
-        self.is_timed = any(link.timeout is not None for link in self.links[1:])
-        """Some handler after the first one has a time limit; Go watches the first one's from the start."""
-        self.sole = deciders[0] if len(self.links) == 1 and deciders and not self.is_async else None
+        self.is_timed = any(link.timeout is not None for link in self.links)
+        simple = len(self.links) == 1 and deciders and not self.is_async and not self.is_timed
+        self.sole = deciders[0] if simple else None
         """The only one to ask, if it is that simple."""
+        self.constants = tuple(_constant(self.links[stage:]) for stage in range(len(self.links)))
+        """The answer where Python cannot give one, by whom is being asked then."""
 
-    @property
-    def constant(self) -> NotifAction:
-        """The answer where Python cannot run: the first of the handlers' that is not Continue."""
-        answers = [action_for(Exception, link.rules) for link in self.links]
-        return next((answer for answer in answers if answer != NotifAction.continue_()), NotifAction.continue_())
+
+def _constant(links: tuple[Link, ...]) -> NotifAction:
+    """Return the first of the constant actions that is not Continue: who was not asked has not consented."""
+    answers = (action_for(Exception, link.rules) for link in links)
+    return next((answer for answer in answers if answer != _CONTINUE), _CONTINUE)
 
 
 def chains_of(handlers: HandlerSpec, on_exception: OnException, timeout: float | None) -> dict[int, Chain]:
@@ -87,7 +91,7 @@ def _link(
         check_on_exception(f"{where}: on_exception", override[0])
         rules = (override[0], *rules)
     if _overrides(handler, "handler_timeout"):
-        timeout = check_timeout(f"{where}: handler_timeout of {name}", handler.handler_timeout)
+        timeout = check_handler_timeout(f"{where}: handler_timeout of {name}", handler.handler_timeout)
     return Link(handler, rules, timeout, inspect.iscoroutinefunction(handler.handle))
 
 
@@ -99,6 +103,8 @@ def _check_handler(where: str, handler: object) -> None:
     name = type(handler).__name__
     if type(handler).handle is Handler.handle and "handle" not in vars(handler):
         raise TypeError(f"{where}: {name} does not define handle(self, ctx)")
+    if not callable(handler.handle):
+        raise TypeError(f"{where}: handle of {name} must be a method handle(self, ctx), not {handler.handle!r}")
     try:
         inspect.signature(handler.handle).bind(None)
     except TypeError:
@@ -144,3 +150,11 @@ def check_timeout(name: str, timeout: object) -> float | None:
     if not 0 <= timeout < float("inf"):
         raise ValueError(f"{name} must be a finite number of seconds from 0, not {timeout}")
     return float(timeout)
+
+
+def check_handler_timeout(name: str, timeout: object) -> float | None:
+    """Return the time limit of a handler in seconds, or None for none."""
+    limit = check_timeout(name, timeout)
+    if limit == 0:
+        raise ValueError(f"{name} must be more than 0 seconds; None is for ever")
+    return limit

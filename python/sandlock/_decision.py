@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 from ._chain import Chain, Link
+from ._extension import core
 from ._rules import action_for
 from .actions import CONTINUE, NotifAction
 from .errors import NotifError, from_core
 from .handler import HandlerCtx
 from .result import HandlerFailure
 
-__all__ = ["Failures", "ask", "checked", "conclude", "decide", "discard", "give"]
+__all__ = ["Decided", "Failures", "TooLateError", "ask", "decide", "deciding", "discard", "give"]
 
 _log = logging.getLogger("sandlock")
 
-_CONTINUE = NotifAction.continue_()
-
 Send = Callable[[int, int, int], int]
 """Give an answer of a kind, with operand and value; the result is that of Settle in bindings/core."""
+
+Decided = tuple[NotifAction, Link]
+"""The answer of a chain, and whose it is."""
+
+
+class TooLateError(Exception):
+    """Nobody waits for what a handler is asked, which was cancelled."""
 
 
 class Failures(list[HandlerFailure]):
@@ -32,16 +38,20 @@ class Failures(list[HandlerFailure]):
         """Keep and log a failure, and return what answers instead: ``action``, or what the rules say."""
         if action is None:
             action = action_for(type(exception), link.rules)
-        self.append(HandlerFailure(link.handler, ctx.syscall_nr, ctx.pid, exception, action))
+        self.add(HandlerFailure(link.handler, ctx.syscall_nr, ctx.pid, exception, action))
+        return action
+
+    def add(self, failure: HandlerFailure) -> None:
+        """Keep and log a failure."""
+        self.append(failure)
         _log.error(
             "%s failed on system call %d of process %d; answered with %r",
-            type(link.handler).__name__,
-            ctx.syscall_nr,
-            ctx.pid,
-            action,
-            exc_info=exception,
+            type(failure.handler).__name__,
+            failure.syscall,
+            failure.pid,
+            failure.action,
+            exc_info=failure.exception,
         )
-        return action
 
     def first_base_exception(self) -> BaseException | None:
         """Return what must reach the caller of run: KeyboardInterrupt, SystemExit and their like."""
@@ -49,11 +59,12 @@ class Failures(list[HandlerFailure]):
         return next((e for e in exceptions if not isinstance(e, Exception)), None)
 
 
-def checked(link: Link, action: object) -> NotifAction:
+def _checked(link: Link, action: object) -> NotifAction:
     """Return what a handler returned, if it is an answer that the handler may give."""
     if not isinstance(action, NotifAction):
         raise TypeError(f"{type(link.handler).__name__}.handle returned {action!r}, which is no NotifAction")
     if action._kind and link.handler.observe:
+        discard(action)
         raise TypeError(f"{type(link.handler).__name__} observes, and cannot decide: it returned {action!r}")
     return action
 
@@ -62,41 +73,85 @@ def discard(action: object) -> None:
     """Close the descriptor of an answer that was returned and is not given to anybody."""
     source = action._source if isinstance(action, NotifAction) else None
     if source is not None:
-        with contextlib.suppress(RuntimeError, OSError):  # given before, or closed by its owner
+        with contextlib.suppress(Exception):  # given before, or closed by its owner
             source.take()
             source.close()
 
 
-def decide(
-    chain: Chain, ctx: HandlerCtx, failures: Failures, limit: Callable[[float | None], object]
-) -> tuple[NotifAction, Link]:
-    """Return the first answer of the chain that is not Continue, and whose it is.
-
-    Args:
-        limit: starts the time limit of the next handler; called for chains that are timed.
-    """
-    for position, link in enumerate(chain.links):
-        if position and chain.is_timed:
-            limit(link.timeout)
-        action = ask(link, ctx, failures)
-        if action._kind != CONTINUE:
-            break
-    conclude(chain, ctx, action, failures)
-    return action, link
-
-
 def ask(link: Link, ctx: HandlerCtx, failures: Failures) -> NotifAction:
-    """Return one handler's answer, or what answers for its exception."""
+    """Return the answer of the only handler of a chain, or what answers for its exception."""
     try:
         action = link.handler.handle(ctx)
         if type(action) is NotifAction and not action._kind:
             return action
-        return checked(link, action)
+        return _checked(link, action)
     except BaseException as exception:
         return failures.record(link, ctx, exception)
 
 
-def conclude(chain: Chain, ctx: HandlerCtx, action: NotifAction, failures: Failures) -> None:
+def decide(run: int, chain: Chain, ctx: HandlerCtx, failures: Failures) -> Decided | None:
+    """Ask the handlers of a chain, and return the first answer that is not Continue; None where time was over."""
+    steps = deciding(run, chain, ctx, failures)
+    try:
+        link = next(steps)
+        while True:
+            try:
+                answer = link.handler.handle(ctx)
+            except BaseException as exception:
+                link = steps.throw(exception)
+            else:
+                link = steps.send(answer)
+    except StopIteration as end:
+        decided: Decided | None = end.value
+        return decided
+
+
+def deciding(run: int, chain: Chain, ctx: HandlerCtx, failures: Failures) -> Generator[Link, object, Decided | None]:
+    """Yield each handler that is to be asked; what it returns is to be sent in, and what it raises to be thrown in.
+
+    Each has its own time, if the chain is timed. When that is over, Go has answered with the constant action.
+
+    Returns:
+        The answer, with the time stopped; None when it is answered already, or nobody waits any more.
+    """
+    for stage, link in enumerate(chain.links):
+        exception: BaseException | None = None
+        try:
+            action = _checked(link, (yield link))
+        except TooLateError:
+            if not chain.is_timed or _go_on(run, chain, ctx, stage, None):
+                return None  # it was not the time: the child is gone
+            _tell(chain, ctx, chain.constants[stage], failures)
+            return None
+        except BaseException as error:
+            exception = error
+            action = action_for(type(error), link.rules)
+        last = action._kind != CONTINUE or stage == len(chain.links) - 1
+        in_time = not chain.is_timed or (
+            _go_on(run, chain, ctx, stage, None)
+            if last
+            else _go_on(run, chain, ctx, stage + 1, chain.links[stage + 1].timeout)
+        )
+        if not in_time:
+            discard(action)
+            action = chain.constants[stage]
+        if exception is not None:
+            failures.record(link, ctx, exception, action)
+        if last or not in_time:
+            _tell(chain, ctx, action, failures)
+            return (action, link) if in_time else None
+    raise AssertionError("a chain has at least one handler")
+
+
+def _go_on(run: int, chain: Chain, ctx: HandlerCtx, stage: int, seconds: float | None) -> bool:
+    """Start the time of a stage, None for unlimited; False when the call is answered already."""
+    constant = chain.constants[stage]
+    return bool(
+        core().core_Limit(run, ctx.id, stage, seconds or 0.0, constant._kind, constant._operand, constant._value)
+    )
+
+
+def _tell(chain: Chain, ctx: HandlerCtx, action: NotifAction, failures: Failures) -> None:
     """Tell the observers what was decided."""
     for link in chain.observers:
         try:
@@ -115,14 +170,17 @@ def give(action: NotifAction, link: Link, ctx: HandlerCtx, failures: Failures, s
         except Exception as exception:
             give(failures.record(link, ctx, exception), link, ctx, failures, send)
             return
+    descriptor = -1
     try:
         descriptor = send(action._kind, action._operand, value)
     except RuntimeError as error:
         failures.record(link, ctx, NotifError(str(from_core(error))), action)
-        return
     finally:
         if source is not None:
-            source.close()
+            try:
+                source.close()
+            except Exception as exception:
+                failures.record(link, ctx, exception, action)
     if descriptor >= 0 and action._on_success is not None:
         try:
             action._on_success(descriptor)

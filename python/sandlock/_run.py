@@ -10,15 +10,16 @@ import os
 import signal
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ._chain import Chain
-from ._decision import Failures
+from ._decision import Failures, discard
 from ._extension import core
 from ._feeder import Feeder
 from ._frame import Frame
+from ._held import HeldCalls
 from ._request import encode
 from ._serving import Serving
 from ._threads import GRACE
@@ -26,8 +27,6 @@ from ._workers import Workers
 from .actions import NotifAction
 from .errors import SandboxError, from_core
 from .handler import HandlerCtx
-from .kernel import degraded
-from .protection import Protection
 from .result import ExitReason, HandlerFailure, Result
 from .stdio import Readable
 
@@ -137,16 +136,15 @@ class Run:
     def __init__(self, supervision: Supervision) -> None:
         self._supervision = supervision
         self._failures = Failures()
-        self._held: dict[int, HandlerCtx] = {}
         self._feeder: Feeder | None = None
         self._result: Result | None = None
         self._pid = 0
-        self._degraded: list[Protection] = []
         self.waiting = False
         """Whether the command waits to be released before it executes its program."""
         self.independent = False
         """Whether it belongs to a Process of the user's."""
         self._handle: int = core().core_New()
+        self._held = HeldCalls(self._handle)
         self._parts = _Parts(self._handle)
         self._serving = Serving(self._handle)
         self._at_loss = weakref.finalize(self, self._parts.end)
@@ -175,8 +173,6 @@ class Run:
             raise from_core(error) from None
         if "input" in request and (fd := core().core_Input(self._handle)) >= 0:
             self._parts.input = fd, *_identity(fd)
-        if request["policy"]["allow_degraded"]:
-            self._degraded = degraded(self._handle)
         self._pid = int(core().core_PID(self._handle))
         self.waiting = request["held"]
         fd = core().core_Frame(self._handle)
@@ -186,7 +182,7 @@ class Run:
         if any(chain.is_async for chain in chains.values()):
             from ._async import LoopSide  # asyncio is half of the package's import time
 
-            self._parts.loop_side = LoopSide(self._handle, self._failures, self._held, loop)
+            self._parts.loop_side = LoopSide(self._handle, self._failures, self._held, threads, loop)
         self._parts.workers = Workers(
             self._handle, self._parts.frame, chains, self._failures, threads, self._parts.loop_side, self._held
         )
@@ -218,14 +214,12 @@ class Run:
 
     def held(self) -> list[HandlerCtx]:
         """Return the calls that a handler holds."""
-        if self.over:
-            return []
-        waiting = set(json.loads(core().core_Held(self._handle)))
-        return [ctx for id, ctx in list(self._held.items()) if id in waiting]
+        return [] if self.over else self._held.waiting()
 
     def answer(self, id: int, action: NotifAction) -> bool:
         """Answer a held call; False when it is over, or was answered before."""
         if id not in self._held or self.over:
+            discard(action)
             return False
         source = action._source
         value = action._value if source is None else source.take()
@@ -360,18 +354,30 @@ class Run:
         Args:
             over: the event of :meth:`aserve`.
         """
+        loop_side = self._parts.loop_side
         try:
             await over.wait()
+            if loop_side is not None:
+                await loop_side.aclose()
+        except GeneratorExit:  # nothing can be awaited any more
+            self.kill()
+            raise
         except BaseException:
             self.kill()
-            self._serving.gone.wait()
+            await _see_through(self._wind_up(over))
             raise
-        finally:
-            if self._parts.loop_side is not None:
-                await self._parts.loop_side.aclose()
         self.wait()
         self._release()
         return self._checked()
+
+    async def _wind_up(self, over: asyncio.Event) -> None:
+        """Wait for the end of a command that was killed, and a moment for handlers at work."""
+        import asyncio
+
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(over.wait(), GRACE)
+        if self._parts.loop_side is not None:
+            await self._parts.loop_side.aclose(GRACE)
 
     @property
     def _grace(self) -> float | None:
@@ -410,7 +416,6 @@ class Run:
                 reason=ExitReason(outcome["reason"]),
                 signal=outcome["signal"] or -1,
                 handler_errors=list(self._failures),
-                degraded=self._degraded,
             )
         except RuntimeError as error:
             raise from_core(error) from None
@@ -418,11 +423,11 @@ class Run:
             self.close()
 
     def _note_expired(self) -> None:
-        for syscall, pid in json.loads(core().core_Expired(self._handle)):
+        for _, syscall, pid, stage in json.loads(core().core_Expired(self._handle)):
             chain = self._supervision.chains[syscall]
-            link = next(link for link in chain.links if link.timeout is not None)
+            link = chain.links[stage]
             error = TimeoutError(f"no decision within the time limit of {link.timeout} s")
-            self._failures.append(HandlerFailure(link.handler, syscall, pid, error, chain.constant))
+            self._failures.add(HandlerFailure(link.handler, syscall, pid, error, chain.constants[stage]))
 
     def _output(self, stream: int) -> bytes:
         extension = core()
@@ -434,13 +439,23 @@ class Run:
             extension.DecRef(data)
 
 
+async def _see_through(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Await to the end, however often this is cancelled."""
+    import asyncio
+
+    task = asyncio.ensure_future(coroutine)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+
+
 def _identity(fd: int) -> tuple[int, int]:
     status = os.fstat(fd)
     return status.st_dev, status.st_ino
 
 
 def _chain_request(number: int, chain: Chain) -> dict[str, Any]:
-    constant = chain.constant
+    constant = chain.constants[0]
     return {
         "syscall": str(number),
         "fallback": [constant._kind, constant._operand, constant._value],

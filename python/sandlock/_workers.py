@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import threading
 import time
@@ -14,6 +13,7 @@ from ._chain import Chain, Link
 from ._decision import Failures, ask, decide, discard, give
 from ._extension import core
 from ._frame import Frame, Slot
+from ._held import HeldCalls
 from ._threads import start
 from .actions import HOLD, RETURN, NotifAction
 from .errors import SandboxError
@@ -40,7 +40,7 @@ class Workers:
         failures: where to keep what goes wrong.
         most: how many threads there may be.
         loop: the side that awaits asynchronous handlers, None when there are none.
-        held: where to keep the calls that a handler holds, by notification id; some may be over.
+        held: where to keep the calls that a handler holds.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Workers:
         failures: Failures,
         most: int,
         loop: LoopSide | None,
-        held: dict[int, HandlerCtx],
+        held: HeldCalls,
     ) -> None:
         self._core = core()
         self._run = run
@@ -110,7 +110,11 @@ class Workers:
                     if link is not None:
                         action = ask(link, ctx, failures)
                     else:
-                        action, link = decide(chain, ctx, failures, functools.partial(self._limit, ctx.id))
+                        decided = decide(run, chain, ctx, failures)
+                        if decided is None:
+                            deciding[index] = False
+                            continue
+                        action, link = decided
                     if self._dismissed:
                         discard(action)
                         return
@@ -124,16 +128,13 @@ class Workers:
             with contextlib.suppress(RuntimeError):
                 self._core.core_Kill(run)
 
-    def _limit(self, id: int, seconds: float | None) -> None:
-        self._core.core_Limit(self._run, id, seconds or 0.0)
-
     def _give(self, index: int, slot: Slot, action: NotifAction, link: Link, ctx: HandlerCtx) -> None:
         extension, run = self._core, self._run
         kind = action._kind
         if kind <= RETURN:
             slot.answer(kind, action._operand, action._value)  # Next gives it
         elif kind == HOLD:
-            self._held[ctx.id] = ctx
+            self._held.add(ctx)
             extension.core_Detach(run, index)
         else:
 
@@ -159,7 +160,8 @@ class Workers:
             Whether all have ended.
         """
         deadline = time.monotonic() + (grace or 0)
-        threads = [thread for thread in self._threads if thread.ident is not None]
+        with self._lock:
+            threads = list(self._threads)
         for index, thread in enumerate(threads):
             if thread is threading.current_thread():
                 continue

@@ -26,8 +26,6 @@ class HasFileno(Protocol):
 
     def fileno(self) -> int: ...
 
-    def close(self) -> None: ...
-
 
 FileDescriptor = Union[int, HasFileno]
 
@@ -135,6 +133,8 @@ class NotifAction:
         """
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"inject_bytes: data must be bytes, not {type(data).__name__}")
+        _check_bool("inject_bytes: seal", seal)
+        _check_bool("inject_bytes: cloexec", cloexec)
         return cls(SEND_FD, os.O_CLOEXEC if cloexec else 0, 0, BytesSource(bytes(data), seal))
 
     def __repr__(self) -> str:
@@ -165,6 +165,11 @@ def _check_int(name: str, value: object, least: int, most: int) -> None:
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if not least <= value <= most:
         raise ValueError(f"{name} must be from {least} to {most}, not {value}")
+
+
+def _check_bool(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
 
 
 def _check_fd_flags(name: str, value: object) -> None:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from .protection import Protection
-
 if TYPE_CHECKING:
     from .actions import NotifAction
     from .handler import Handler
@@ -58,8 +56,6 @@ class Result:
     changes: list[Any] = field(default_factory=list)
     handler_errors: list[HandlerFailure] = field(default_factory=list, repr=False)
     """What went wrong in handlers, in order."""
-    degraded: list[Protection] = field(default_factory=list)
-    """Protections that the kernel lacks, and that the policy's ``allow_degraded`` does without."""
 
     def _ending(self) -> str:
         """Finish a sentence that begins with the command."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ._chain import HandlerSpec, chains_of, check_on_exception, check_timeout
+from ._chain import HandlerSpec, chains_of, check_handler_timeout, check_on_exception, check_timeout
+from ._decision import discard
 from ._policy import policy_of
 from ._request import Command, StrPath, command_arguments, environment
 from ._run import Run, Supervision
@@ -246,12 +247,19 @@ class Sandbox:
         """Answer a call that a handler holds, given by its context or its id.
 
         Returns:
-            False when the call is over, because its child was killed or interrupted, or was answered before.
+            False when the call is over, because its child was killed or interrupted, or was answered before. The
+            action's descriptor is closed all the same.
         """
         if not isinstance(action, NotifAction):
             raise TypeError(f"action must be a NotifAction, not {action!r}")
+        if isinstance(call, bool) or not isinstance(call, (int, HandlerCtx)):
+            discard(action)
+            raise TypeError(f"call must be a HandlerCtx or its id, not {call!r}")
         run = self._run
-        return run is not None and run.answer(call if isinstance(call, int) else call.id, action)
+        if run is None:
+            discard(action)
+            return False
+        return run.answer(call if isinstance(call, int) else call.id, action)
 
     def kill(self) -> None:
         """Kill the command that runs, and its whole tree."""
@@ -330,7 +338,7 @@ class Sandbox:
 
     def _supervision(self, handlers: HandlerSpec) -> Supervision:
         check_on_exception("on_exception", self.on_exception)
-        timeout = check_timeout("handler_timeout", self.handler_timeout)
+        timeout = check_handler_timeout("handler_timeout", self.handler_timeout)
         threads = self.handler_threads
         if isinstance(threads, bool) or not isinstance(threads, int):
             raise TypeError(f"handler_threads must be an int, not {type(threads).__name__}")
