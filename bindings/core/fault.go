@@ -8,6 +8,7 @@ import (
 	"sandlock/pkg/landlock"
 	"sandlock/pkg/notify"
 	"sandlock/pkg/policy"
+	"sandlock/pkg/sandbox"
 	"sandlock/pkg/seccomp"
 )
 
@@ -47,13 +48,14 @@ func kindOf(err error) string {
 		notAllowed  *seccomp.AllowError
 		unavailable *landlock.UnavailableError
 		missing     *landlock.MissingProtectionError
+		namespace   *sandbox.NamespaceError
 	)
 	switch {
 	case errors.As(err, &bad), errors.As(err, &unknown), errors.As(err, &denied), errors.As(err, &notAllowed):
 		return "policy"
 	case errors.As(err, &unavailable):
 		return "landlock"
-	case errors.As(err, &missing):
+	case errors.As(err, &missing), errors.As(err, &namespace):
 		return "confinement"
 	case errors.Is(err, notify.ErrGone), errors.Is(err, deputy.ErrUnsupported):
 		return "notification"

@@ -58,6 +58,10 @@ static int walk(struct sandlock_launch *launch, const struct sandlock_plan *plan
 	for (int32_t i = 0; i < plan->count; i++) {
 		const struct sandlock_step *step = &plan->steps[i];
 		const uint64_t *a = step->args;
+		if (i == plan->mapped_step) {
+			tell(launch, &launch->state, SANDLOCK_UNMAPPED);
+			wait_while(launch, &launch->unmapped, 1);
+		}
 		if (i == plan->held_step)
 			wait_while(launch, &launch->held, 1);
 		long result = rawcall((long)step->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -203,7 +207,7 @@ static int reaper_main(void *argument)
 	reset_signals();
 	if (walk(launch, &launch->reaper, SANDLOCK_REAPER) == 0) {
 		/* The pidfd of the command opens in the descriptor table that the host still shares. */
-		long pid = rawclone(CLONE_VM | CLONE_FILES | CLONE_PIDFD | CLONE_CHILD_SETTID | SIGCHLD,
+		long pid = rawclone(CLONE_FILES | CLONE_PIDFD | CLONE_CHILD_SETTID | SIGCHLD | launch->command_flags,
 				    launch->command_stack, &launch->command_pidfd, &launch->command_pid, command_main,
 				    launch);
 		if (pid < 0) {
@@ -231,6 +235,17 @@ int sandlock_start(struct sandlock_launch *launch)
 		return (int)pid;
 	wait_while(launch, &launch->state, SANDLOCK_LAUNCHING);
 	return (int)pid;
+}
+
+uint32_t sandlock_state(struct sandlock_launch *launch)
+{
+	return __atomic_load_n(&launch->state, __ATOMIC_SEQ_CST);
+}
+
+void sandlock_mapped(struct sandlock_launch *launch)
+{
+	tell(launch, &launch->unmapped, 0);
+	wait_while(launch, &launch->state, SANDLOCK_UNMAPPED);
 }
 
 void sandlock_release(struct sandlock_launch *launch)

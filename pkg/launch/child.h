@@ -17,6 +17,7 @@ struct sandlock_plan {
 	int32_t listener_step; /* the step whose result is the seccomp listener, or -1 */
 	int32_t isolated_step; /* the step that leaves the host's descriptor table, or -1 */
 	int32_t held_step;     /* the step before which the plan waits while the launch is held, or -1 */
+	int32_t mapped_step;   /* the step before which the plan waits for the maps of its user namespace, or -1 */
 };
 
 /* Who failed. */
@@ -29,7 +30,7 @@ enum { SANDLOCK_STEP_CLONE = -1, SANDLOCK_STEP_WATCH = -2 };
 #define SANDLOCK_ORDER_SIGNAL SIGUSR1
 
 /* A futex word that only grows. */
-enum { SANDLOCK_LAUNCHING, SANDLOCK_STARTED, SANDLOCK_FINISHED };
+enum { SANDLOCK_LAUNCHING, SANDLOCK_UNMAPPED, SANDLOCK_STARTED, SANDLOCK_FINISHED };
 
 struct sandlock_launch {
 	/* From the host. */
@@ -38,10 +39,12 @@ struct sandlock_launch {
 	void *reaper_stack;  /* the end: stacks grow down */
 	void *command_stack;
 	uint64_t nonce;      /* lets the launcher's own futex call past the command's filter */
+	uint64_t command_flags; /* of the command's clone, beside those that it always has */
 	int32_t host_pid;
 	int32_t contained;   /* the reaper's signals reach the tree and nothing else (Landlock signal scope) */
 
 	/* From the host at any time. */
+	uint32_t unmapped;   /* a futex word: 0 once the command's user namespace has its maps */
 	uint32_t held;       /* a futex word: 0 lets the command go on to its held step */
 	uint32_t order;      /* a futex word: 1 until the reaper has carried out what follows */
 	int32_t order_target; /* as kill(2) takes it, -1 being the whole tree */
@@ -63,6 +66,12 @@ struct sandlock_launch {
 
 /* Starts reaper and command; the reaper's number, or a negative errno when not even it could be made. */
 int sandlock_start(struct sandlock_launch *launch);
+
+/* The state that the launch has reached: see the enum. */
+uint32_t sandlock_state(struct sandlock_launch *launch);
+
+/* Lets a command go on whose user namespace has its maps, and waits as sandlock_start does. */
+void sandlock_mapped(struct sandlock_launch *launch);
 
 /* Lets a held command go on. */
 void sandlock_release(struct sandlock_launch *launch);

@@ -5,6 +5,7 @@ package launch
 import "C"
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -38,6 +39,9 @@ type Spec struct {
 	Held         bool
 	Limits       []Limit
 	Capabilities Capabilities
+	// Identity puts the command into a user namespace of its own, nil leaves it in the host's.
+	Identity *Identity
+	Umask    *uint32 // nil for the host's
 
 	Ruleset     int // Landlock ruleset, or -1
 	Filter      []unix.SockFilter
@@ -92,6 +96,11 @@ func Start(spec Spec) (*Process, error) {
 	shared.reaper = placePlan(memory, reaper)
 	shared.command = placePlan(memory, command)
 	shared.command.listener_step, shared.command.isolated_step = C.int32_t(listener), C.int32_t(isolated)
+	shared.command_flags = unix.CLONE_VM
+	if spec.Identity != nil {
+		shared.command_flags |= unix.CLONE_NEWUSER
+		shared.command.mapped_step, shared.unmapped = 0, 1
+	}
 	shared.command.held_step = C.int32_t(len(command) - 1)
 	shared.nonce = C.uint64_t(spec.Nonce)
 	shared.host_pid = C.int32_t(os.Getpid())
@@ -106,6 +115,14 @@ func Start(spec Spec) (*Process, error) {
 	reaperPID := C.sandlock_start(shared)
 	if reaperPID < 0 {
 		return nil, errors.Join(fmt.Errorf("start the reaper: %w", unix.Errno(-reaperPID)), memory.free())
+	}
+	var unmapped error
+	if C.sandlock_state(shared) == C.SANDLOCK_UNMAPPED {
+		if unmapped = spec.Identity.writeMaps(int(shared.command_pid), int(shared.command_pidfd)); unmapped != nil {
+			unmapped = errors.Join(&NamespaceError{unmapped},
+				unix.PidfdSendSignal(int(shared.command_pidfd), unix.SIGKILL, nil, 0))
+		}
+		C.sandlock_mapped(shared)
 	}
 	p := &Process{
 		PID:       int(shared.command_pid),
@@ -124,7 +141,7 @@ func Start(spec Spec) (*Process, error) {
 			err = errors.Join(err, unix.Close(p.Listener))
 		}
 		if err == nil {
-			err = status.Failure
+			err = cmp.Or(unmapped, status.Failure)
 		}
 		if err == nil { // nothing failed: somebody killed it
 			err = fmt.Errorf("start the command: it died of %v", status.Signal)
@@ -150,6 +167,7 @@ func placePlan(a *arena, plan []step) C.struct_sandlock_plan {
 		listener_step: -1,
 		isolated_step: -1,
 		held_step:     -1,
+		mapped_step:   -1,
 	}
 }
 
@@ -161,6 +179,9 @@ func failure(shared *C.struct_sandlock_launch, plans map[C.int32_t][]step) error
 	errno := unix.Errno(shared.failed_errno)
 	switch shared.failed_step {
 	case C.SANDLOCK_STEP_CLONE:
+		if shared.command_flags&unix.CLONE_NEWUSER != 0 {
+			return &NamespaceError{errno}
+		}
 		return &StepError{Step: "start the command", Errno: errno}
 	case C.SANDLOCK_STEP_WATCH:
 		return &StepError{Step: "watch the host's life", Errno: errno}

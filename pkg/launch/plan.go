@@ -111,10 +111,10 @@ func reaperPlan(s Spec) []step {
 // it, and the nonce lets them through; see package seccomp.
 func commandPlan(s Spec) (plan []step, listener, isolated int) {
 	listener = -1
-	plan = []step{
+	plan = append(identityPlan(s.Identity),
 		do("start a session", unix.SYS_SETSID),
 		do("tie the command to its reaper", unix.SYS_PRCTL, number(unix.PR_SET_PDEATHSIG), number(unix.SIGKILL)),
-	}
+	)
 	if s.Terminal {
 		plan = append(plan, do("take the terminal", unix.SYS_IOCTL, number(s.Files[0]), number(unix.TIOCSCTTY)))
 	}
@@ -124,6 +124,9 @@ func commandPlan(s Spec) (plan []step, listener, isolated int) {
 	plan = append(plan, do("drop capabilities", unix.SYS_CAPSET,
 		value[unix.CapUserHeader]{unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}},
 		value[Capabilities]{s.Capabilities}))
+	if s.Umask != nil {
+		plan = append(plan, do("set the umask", unix.SYS_UMASK, number(*s.Umask)))
+	}
 	for _, limit := range s.Limits {
 		plan = append(plan, do("limit "+limit.Name, unix.SYS_PRLIMIT64, number(0), number(limit.Resource),
 			value[unix.Rlimit]{limit.Rlimit}))
@@ -149,6 +152,20 @@ func commandPlan(s Spec) (plan []step, listener, isolated int) {
 	}
 	plan = append(plan, do("execute "+s.Path, unix.SYS_EXECVE, text(s.Path), vector(s.Argv), vector(s.Env)))
 	return plan, listener, isolated
+}
+
+// identityPlan makes every number of the command the one that its namespace has a map for, once the maps are there.
+func identityPlan(id *Identity) []step {
+	if id == nil {
+		return nil
+	}
+	var plan []step
+	if id.DropGroups {
+		plan = append(plan, do("drop the supplementary groups", unix.SYS_SETGROUPS))
+	}
+	return append(plan,
+		do("set the group", unix.SYS_SETRESGID, number(id.GID), number(id.GID), number(id.GID)),
+		do("set the user", unix.SYS_SETRESUID, number(id.UID), number(id.UID), number(id.UID)))
 }
 
 // placing names the step that gives the command one of its descriptors.

@@ -19,6 +19,9 @@ var fields = map[string]func(*Policy, any) *Error{
 	"net_deny_bind":        func(p *Policy, v any) *Error { return portList(&p.NetDenyBind, v) },
 	"env":                  func(p *Policy, v any) *Error { return stringMap(&p.Env, v) },
 	"clean_env":            func(p *Policy, v any) *Error { return boolean(&p.CleanEnv, v) },
+	"uid":                  func(p *Policy, v any) *Error { return optionalID(&p.UID, v) },
+	"gid":                  func(p *Policy, v any) *Error { return optionalID(&p.GID, v) },
+	"umask":                func(p *Policy, v any) *Error { return optionalMode(&p.Umask, v) },
 	"cwd":                  func(p *Policy, v any) *Error { return optionalString(&p.Cwd, v) },
 	"max_open_files":       func(p *Policy, v any) *Error { return optionalCount(&p.MaxOpenFiles, v) },
 	"no_coredump":          func(p *Policy, v any) *Error { return boolean(&p.NoCoredump, v) },
@@ -29,7 +32,7 @@ var fields = map[string]func(*Policy, any) *Error{
 // Decode reads a policy from a generic map, as JSON or TOML gives it. It is strict: a field that no policy has, and a
 // value of another type than the field's, is an *Error. Nothing is converted, except that a number may come in any of
 // the types that a decoder uses for one, as long as it is a whole number. A nil stands for "unset" where unset means
-// anything: env, cwd and max_open_files.
+// anything: env, and the fields that are one optional value.
 //
 // Decode does not judge the values; Normalized does.
 func Decode(m map[string]any) (*Policy, error) {

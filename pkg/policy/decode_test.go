@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -69,6 +70,29 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// allFields are the fields as an error lists them, one a line.
+var allFields = fmt.Sprint([]string{
+	"allow_degraded",
+	"clean_env",
+	"cwd",
+	"disable",
+	"env",
+	"extra_allow_syscalls",
+	"extra_deny_syscalls",
+	"fs_denied",
+	"fs_readable",
+	"fs_writable",
+	"gid",
+	"max_open_files",
+	"net_allow",
+	"net_allow_bind",
+	"net_deny",
+	"net_deny_bind",
+	"no_coredump",
+	"uid",
+	"umask",
+})
+
 func TestDecodeRefuses(t *testing.T) {
 	for name, test := range map[string]struct {
 		in   map[string]any
@@ -76,8 +100,8 @@ func TestDecodeRefuses(t *testing.T) {
 	}{
 		"misspelt field":       {map[string]any{"fs_readible": []any{}}, "fs_readible is not a field of a policy; did you mean fs_readable?"},
 		"other case and dash":  {map[string]any{"Clean-Env": true}, `"Clean-Env" is not a field of a policy; did you mean clean_env?`},
-		"unknown field":        {map[string]any{"zzz": 1}, "zzz is not a field of a policy; the fields are [allow_degraded clean_env cwd disable env extra_allow_syscalls extra_deny_syscalls fs_denied fs_readable fs_writable max_open_files net_allow net_allow_bind net_deny net_deny_bind no_coredump]"},
-		"field without a name": {map[string]any{"": 1}, `"" is not a field of a policy; the fields are [allow_degraded clean_env cwd disable env extra_allow_syscalls extra_deny_syscalls fs_denied fs_readable fs_writable max_open_files net_allow net_allow_bind net_deny net_deny_bind no_coredump]`},
+		"unknown field":        {map[string]any{"zzz": 1}, "zzz is not a field of a policy; the fields are " + allFields},
+		"field without a name": {map[string]any{"": 1}, `"" is not a field of a policy; the fields are ` + allFields},
 		"bare string":          {map[string]any{"fs_readable": "/usr"}, `fs_readable: "/usr" is a string where a list of strings is expected; write ["/usr"]`},
 		"null for a list":      {map[string]any{"fs_denied": nil}, "fs_denied is nothing where a list of strings is expected; write a list of strings"},
 		"number in a list":     {map[string]any{"fs_writable": []any{"/a", 3.5}}, "fs_writable: 3.5 is a number where a string is expected (entry 2 of the list); every entry of the list is a string"},

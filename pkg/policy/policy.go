@@ -36,6 +36,11 @@ type Policy struct {
 	Env map[string]string
 	// CleanEnv (clean_env) starts from the host's PATH, HOME, USER, TERM and LANG only.
 	CleanEnv bool
+	// UID (uid) and GID (gid), given together, are what the command is shown as its user and group: it gets a user
+	// namespace of its own, in which they stand for the host's.
+	UID, GID *uint32
+	// Umask (umask) is the command's file mode creation mask; the host's if nil.
+	Umask *uint32
 	// Cwd (cwd) is the command's working directory; the host's if empty.
 	Cwd string
 
@@ -67,15 +72,22 @@ func (p *Policy) Normalized() (*Policy, error) {
 	n.NetAllowBind, n.NetDenyBind = unique(p.NetAllowBind), unique(p.NetDenyBind)
 	n.AllowDegraded = unique(p.AllowDegraded)
 	n.Disable = unique(p.Disable)
+	n.UID, n.GID, n.Umask = clone(p.UID), clone(p.GID), clone(p.Umask)
 	n.Env = maps.Clone(p.Env)
 	if p.Cwd != "" {
 		n.Cwd = tidy(p.Cwd)
 	}
-	if p.MaxOpenFiles != nil {
-		limit := *p.MaxOpenFiles
-		n.MaxOpenFiles = &limit
-	}
+	n.MaxOpenFiles = clone(p.MaxOpenFiles)
 	return &n, nil
+}
+
+// clone copies an optional value.
+func clone[T any](value *T) *T {
+	if value == nil {
+		return nil
+	}
+	copied := *value
+	return &copied
 }
 
 // unique keeps the first of equal entries, in a list of its own.

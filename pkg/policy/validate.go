@@ -24,6 +24,8 @@ func (p *Policy) Validate() error {
 		func() *Error { return checkNames("extra_allow_syscalls", p.ExtraAllowSyscalls) },
 		func() *Error { _, err := p.network(); return err },
 		func() *Error { return checkEnv(p.Env) },
+		func() *Error { return checkIdentity(p.UID, p.GID) },
+		func() *Error { return checkUmask(p.Umask) },
 		func() *Error { return checkNUL("cwd", p.Cwd) },
 		func() *Error { return checkMaxOpenFiles(p.MaxOpenFiles) },
 		func() *Error { return checkProtections("allow_degraded", p.AllowDegraded) },

@@ -54,13 +54,10 @@ func (p *preparation) prepare(s *Sandbox, command Command) error {
 	if p.chains, err = chainsOf(s.Handlers); err != nil {
 		return err
 	}
-	for _, part := range []func(*policy.Policy) error{p.confine, p.filter, p.changeDir, p.limit} {
+	for _, part := range []func(*policy.Policy) error{p.confine, p.filter, p.identify, p.changeDir, p.limit} {
 		if err := part(rules); err != nil {
 			return err
 		}
-	}
-	if p.spec.Capabilities, err = capabilities(); err != nil {
-		return err
 	}
 	p.spec.Argv, p.spec.Env = command.Args, rules.Environ(command.Environ)
 	if p.spec.Path, err = lookUp(command.Args[0], p.spec.Env, p.spec.Dir); err != nil {

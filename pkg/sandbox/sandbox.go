@@ -60,7 +60,7 @@ func (s *Sandbox) Run(ctx context.Context, command Command) (*Result, error) {
 // Start starts a command; its Process must be waited for, or closed. A command that is known beforehand not to be
 // executable gives a Result and no Process.
 //
-// Errors: *policy.Error, *seccomp.UnknownSyscallError, *seccomp.DeniedError and *landlock.MissingProtectionError before
+// Errors: *policy.Error, *seccomp.UnknownSyscallError, *seccomp.DeniedError, *landlock.MissingProtectionError and *NamespaceError before
 // anything has started.
 func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 	preparation := preparation{process: newProcess()}
@@ -74,6 +74,10 @@ func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 		p.launched, err = launch.Start(preparation.spec)
 	}
 	var failed *launch.StepError
+	var refused *launch.NamespaceError
+	if errors.As(err, &refused) {
+		err = &NamespaceError{refused}
+	}
 	if errors.As(err, &failed) {
 		err = fmt.Errorf("confine the command: %w", err)
 	}

@@ -41,8 +41,9 @@ def policy_of(box: Sandbox) -> dict[str, Any]:
         policy["cwd"] = text("cwd", box.cwd)
         if not policy["cwd"]:
             raise PolicyError("cwd: the path is empty; use None for the host's working directory")
-    if box.max_open_files is not None:
-        policy["max_open_files"] = box.max_open_files
+    for name in ("max_open_files", "uid", "gid", "umask"):
+        if getattr(box, name) is not None:
+            policy[name] = getattr(box, name)
     return policy
 
 

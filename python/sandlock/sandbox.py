@@ -74,6 +74,14 @@ class Sandbox:
     """Start from PATH, HOME, USER, TERM and LANG of the host only."""
     cwd: StrPath | None = None
     """The working directory; None is the host's."""
+    uid: int | None = None
+    """The user that the command is shown as, together with ``gid``: it gets a user namespace of its own (see
+    user_namespaces(7)) in which they stand for the host's. It has no capabilities there, not even as 0. Outside, for
+    the rights of files for one, it stays who the host is; its supplementary groups are dropped where the host may."""
+    gid: int | None = None
+    """The group that the command is shown as, together with ``uid``."""
+    umask: int | None = None
+    """The permissions that new files do not get, 0 to 0o777; None is the host's, see umask(2)."""
     no_coredump: bool = False
     """Accepted for scripts that set it. No sandbox dumps core, whatever the value."""
 
