@@ -11,6 +11,7 @@ import (
 
 	"sandlock/pkg/deputy"
 	"sandlock/pkg/launch"
+	"sandlock/pkg/limits"
 	"sandlock/pkg/supervise"
 )
 
@@ -26,6 +27,7 @@ type Process struct {
 	timedOut       bool
 	killed         atomic.Bool
 	wakeup         int // an eventfd: readable after Wake
+	limits         map[string]limits.Mechanism
 
 	supervisor *supervise.Supervisor
 	deputy     *deputy.Deputy // beside the supervisor

@@ -416,6 +416,7 @@ class Run:
                 reason=ExitReason(outcome["reason"]),
                 signal=outcome["signal"] or -1,
                 handler_errors=list(self._failures),
+                limits=outcome.get("limits", {}),
             )
         except RuntimeError as error:
             raise from_core(error) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal as _signal
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,9 @@ class Result:
     changes: list[Any] = field(default_factory=list)
     handler_errors: list[HandlerFailure] = field(default_factory=list, repr=False)
     """What went wrong in handlers, in order."""
+    limits: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What has enforced each limit that the sandbox sets, by the name of its field: ``"rlimit"``, ``"affinity"``; see
+    docs/limits.md."""
 
     def _ending(self) -> str:
         """Finish a sentence that begins with the command."""
