@@ -104,7 +104,7 @@ func (p *preparation) confine(rules *policy.Policy) error {
 		return err
 	}
 	p.own(ruleset)
-	p.spec.Ruleset = ruleset.Fd()
+	p.spec.Ruleset, p.process.degraded = ruleset.Fd(), ruleset.Degraded()
 	if p.network = ruleset.Network(); p.network.Supervised() {
 		return &policy.Error{Field: "net_allow", Problem: "or another rule about the network is one that the kernel alone cannot enforce, and these are not judged yet",
 			Hint: `write TCP ports of any address, as in "tcp://*:443", and 0 among the ports to bind`}

@@ -8,6 +8,7 @@ import (
 
 	"sandlock/pkg/launch"
 	"sandlock/pkg/limits"
+	"sandlock/pkg/policy"
 )
 
 // Reason is how a command came to its end.
@@ -35,6 +36,8 @@ type Result struct {
 	Err error
 	// Limits says of each limit that the policy sets what has enforced it.
 	Limits map[string]limits.Mechanism
+	// Degraded are the protections that the kernel lacks, and that the policy allows to be missing.
+	Degraded []policy.Protection
 }
 
 // notExecuted is the result of a command that cannot be executed. The shell prints the reason; so do we, for a host
@@ -66,7 +69,8 @@ func (p *Process) asResult(status launch.Status) (*Result, error) {
 		}
 		return nil, fmt.Errorf("confine the command: %w", failed)
 	}
-	result := &Result{ExitCode: -1, Signal: status.Signal, Stdout: p.stdout.data, Stderr: p.stderr.data, Limits: p.limits}
+	result := &Result{ExitCode: -1, Signal: status.Signal, Stdout: p.stdout.data, Stderr: p.stderr.data,
+		Degraded: p.degraded, Limits: p.limits}
 	switch {
 	case p.timedOut:
 		result.Reason = TimedOut

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from .protection import Protection
+
 if TYPE_CHECKING:
     from .actions import NotifAction
     from .handler import Handler
@@ -60,6 +62,8 @@ class Result:
     limits: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What has enforced each limit that the sandbox sets, by the name of its field: ``"rlimit"``, ``"affinity"``; see
     docs/limits.md."""
+    degraded: list[Protection] = field(default_factory=list)
+    """Protections that the kernel lacks, and that the policy's ``allow_degraded`` does without."""
 
     def _ending(self) -> str:
         """Finish a sentence that begins with the command."""
