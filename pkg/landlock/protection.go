@@ -65,18 +65,10 @@ var protections = []protection{
 		what: "abstract Unix sockets outside the sandbox can be reached"},
 }
 
-// Requirement is what a protection needs of the kernel, and what its lack means.
-type Requirement struct {
-	ABI     int    // the Landlock ABI that brought it
-	Linux   string // the first release with that ABI
-	Without string // what the sandbox can do where it is not enforced
-}
-
-// Requires tells what a protection needs.
-func Requires(name policy.Protection) Requirement {
+// RequiredABI returns the Landlock ABI that brought a protection.
+func RequiredABI(name policy.Protection) int {
 	i := slices.IndexFunc(protections, func(p protection) bool { return p.name == name })
-	p := protections[i]
-	return Requirement{ABI: p.abi, Linux: levels[p.abi-1].linux, Without: p.what}
+	return protections[i].abi
 }
 
 // MinABI returns the lowest Landlock ABI on which no protection is missing.
@@ -126,8 +118,7 @@ func (e *MissingProtectionError) Error() string {
 	var lacks, optOut []string
 	for _, each := range protections {
 		if slices.Contains(e.Missing, each.name) {
-			needs := Requires(each.name)
-			lacks = append(lacks, fmt.Sprintf("%v needs ABI %d (Linux %s), without it %s", each.name, needs.ABI, needs.Linux, needs.Without))
+			lacks = append(lacks, fmt.Sprintf("%v needs ABI %d (Linux %s), without it %s", each.name, each.abi, levels[each.abi-1].linux, each.what))
 			optOut = append(optOut, "Protection."+each.name.String())
 		}
 	}
