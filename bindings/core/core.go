@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandlock/pkg/landlock"
+	"sandlock/pkg/limits"
 	"sandlock/pkg/sandbox"
 	"sandlock/pkg/seccomp"
 )
@@ -181,7 +182,8 @@ func Outcome(handle int64) (text string, err error) {
 	if r.result == nil {
 		return "", encode(errors.New("the run has not started"))
 	}
-	o := outcome{ExitCode: r.result.ExitCode, Signal: int(r.result.Signal), Reason: int(r.result.Reason)}
+	o := outcome{ExitCode: r.result.ExitCode, Signal: int(r.result.Signal), Reason: int(r.result.Reason),
+		Limits: r.result.Limits}
 	if r.result.Err != nil {
 		o.Error = r.result.Err.Error()
 	}
@@ -195,6 +197,8 @@ type outcome struct {
 	Signal   int    `json:"signal"`
 	Reason   int    `json:"reason"`
 	Error    string `json:"error"`
+
+	Limits map[string]limits.Mechanism `json:"limits,omitempty"`
 }
 
 // Output is what was captured of stdout (1) or stderr (2), once Outcome has been asked.

@@ -65,10 +65,18 @@ var protections = []protection{
 		what: "abstract Unix sockets outside the sandbox can be reached"},
 }
 
-// RequiredABI returns the Landlock ABI that brought a protection.
-func RequiredABI(name policy.Protection) int {
+// Requirement is what a protection needs of the kernel, and what its lack means.
+type Requirement struct {
+	ABI     int    // the Landlock ABI that brought it
+	Linux   string // the first release with that ABI
+	Without string // what the sandbox can do where it is not enforced
+}
+
+// Requires tells what a protection needs.
+func Requires(name policy.Protection) Requirement {
 	i := slices.IndexFunc(protections, func(p protection) bool { return p.name == name })
-	return protections[i].abi
+	p := protections[i]
+	return Requirement{ABI: p.abi, Linux: levels[p.abi-1].linux, Without: p.what}
 }
 
 // MinABI returns the lowest Landlock ABI on which no protection is missing.
@@ -118,7 +126,8 @@ func (e *MissingProtectionError) Error() string {
 	var lacks, optOut []string
 	for _, each := range protections {
 		if slices.Contains(e.Missing, each.name) {
-			lacks = append(lacks, fmt.Sprintf("%v needs ABI %d (Linux %s), without it %s", each.name, each.abi, levels[each.abi-1].linux, each.what))
+			needs := Requires(each.name)
+			lacks = append(lacks, fmt.Sprintf("%v needs ABI %d (Linux %s), without it %s", each.name, needs.ABI, needs.Linux, needs.Without))
 			optOut = append(optOut, "Protection."+each.name.String())
 		}
 	}

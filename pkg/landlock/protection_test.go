@@ -95,6 +95,9 @@ func TestRulesetTellsItsProtections(t *testing.T) {
 	if diff := cmp.Diff(want, ruleset.Protections()); diff != "" {
 		t.Errorf("Protections (-want +got):\n%s", diff)
 	}
+	if diff := cmp.Diff([]policy.Protection{policy.FSIoctlDev, policy.AbstractUnixSocketScope}, ruleset.Degraded()); diff != "" {
+		t.Errorf("Degraded (-want +got):\n%s", diff)
+	}
 	for state, want := range map[State]string{Enforced: "enforced", Degraded: "degraded", Disabled: "disabled", 9: "State(9)"} {
 		if state.String() != want {
 			t.Errorf("State %d is called %v, want %s", int(state), state, want)
@@ -102,15 +105,15 @@ func TestRulesetTellsItsProtections(t *testing.T) {
 	}
 }
 
-func TestRequiredABIs(t *testing.T) {
+func TestRequires(t *testing.T) {
 	want := map[policy.Protection]int{policy.FSRefer: 2, policy.FSTruncate: 3, policy.NetTCP: 4, policy.FSIoctlDev: 5,
 		policy.SignalScope: 6, policy.AbstractUnixSocketScope: 6}
 	got := map[policy.Protection]int{}
 	for _, p := range policy.Protections() {
-		got[p] = RequiredABI(p)
+		got[p] = Requires(p).ABI
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("RequiredABI (-want +got):\n%s", diff)
+		t.Errorf("ABIs (-want +got):\n%s", diff)
 	}
 	if MinABI() != 6 {
 		t.Errorf("MinABI() = %d, want 6", MinABI())

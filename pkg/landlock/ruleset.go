@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -24,6 +25,11 @@ func (r *Ruleset) Fd() int { return r.fd }
 
 // Protections tells for each protection what became of it.
 func (r *Ruleset) Protections() map[policy.Protection]State { return maps.Clone(r.states) }
+
+// Degraded are the protections that the kernel lacks and the policy does without, in the order of their numbers.
+func (r *Ruleset) Degraded() []policy.Protection {
+	return slices.DeleteFunc(policy.Protections(), func(p policy.Protection) bool { return r.states[p] != Degraded })
+}
 
 // Network says who enforces the policy's rules about the network, of which the ruleset has its part.
 func (r *Ruleset) Network() network.Plan { return r.plan }

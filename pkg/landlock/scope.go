@@ -14,7 +14,7 @@ import (
 // Moving and linking files between folders has to be granted: every ruleset refuses it that does not (EXDEV), also one
 // that is not about files. See landlock(7), LANDLOCK_ACCESS_FS_REFER.
 func SignalScope(abi int) (*Ruleset, error) {
-	if abi < RequiredABI(policy.SignalScope) {
+	if abi < Requires(policy.SignalScope).ABI {
 		return nil, nil
 	}
 	root, err := openat(unix.AT_FDCWD, "/", unix.O_PATH)

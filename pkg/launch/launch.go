@@ -38,6 +38,7 @@ type Spec struct {
 	// Held stops the command just before execve(2), until Release.
 	Held         bool
 	Limits       []Limit
+	CPUs         *unix.CPUSet // nil leaves the host's
 	Capabilities Capabilities
 	// Identity puts the command into a user namespace of its own, nil leaves it in the host's.
 	Identity *Identity

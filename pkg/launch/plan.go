@@ -131,6 +131,10 @@ func commandPlan(s Spec) (plan []step, listener, isolated int) {
 		plan = append(plan, do("limit "+limit.Name, unix.SYS_PRLIMIT64, number(0), number(limit.Resource),
 			value[unix.Rlimit]{limit.Rlimit}))
 	}
+	if s.CPUs != nil {
+		plan = append(plan, do("choose the CPUs", unix.SYS_SCHED_SETAFFINITY, number(0), number(unsafe.Sizeof(*s.CPUs)),
+			value[unix.CPUSet]{*s.CPUs}))
+	}
 	plan = append(plan, do("unblock signals", unix.SYS_RT_SIGPROCMASK, number(unix.SIG_SETMASK), value[uint64]{},
 		number(0), number(signalSetBytes)))
 	if s.Ruleset >= 0 {

@@ -24,6 +24,8 @@ var fields = map[string]func(*Policy, any) *Error{
 	"umask":                func(p *Policy, v any) *Error { return optionalMode(&p.Umask, v) },
 	"cwd":                  func(p *Policy, v any) *Error { return optionalString(&p.Cwd, v) },
 	"max_open_files":       func(p *Policy, v any) *Error { return optionalCount(&p.MaxOpenFiles, v) },
+	"cpu_cores":            func(p *Policy, v any) *Error { return optionalNumbers(&p.CPUCores, v) },
+	"num_cpus":             func(p *Policy, v any) *Error { return optionalCount(&p.NumCPUs, v) },
 	"no_coredump":          func(p *Policy, v any) *Error { return boolean(&p.NoCoredump, v) },
 	"allow_degraded":       func(p *Policy, v any) *Error { return protectionList(&p.AllowDegraded, v) },
 	"disable":              func(p *Policy, v any) *Error { return protectionList(&p.Disable, v) },

@@ -46,6 +46,10 @@ type Policy struct {
 
 	// MaxOpenFiles (max_open_files) bounds the file descriptors of each process; nil leaves the host's bound.
 	MaxOpenFiles *uint64
+	// CPUCores (cpu_cores) are the CPUs that the command may run on, by the kernel's numbers; nil leaves the host's.
+	CPUCores []int
+	// NumCPUs (num_cpus) is on how many CPUs the command may run at most: the first ones of CPUCores, or of the host's.
+	NumCPUs *uint64
 	// NoCoredump (no_coredump) is accepted and changes nothing: core dumps are always off, because the zero value of a
 	// policy has to be the strict one and the Python API has no value that asks for them. See Rlimits.
 	NoCoredump bool
@@ -77,7 +81,8 @@ func (p *Policy) Normalized() (*Policy, error) {
 	if p.Cwd != "" {
 		n.Cwd = tidy(p.Cwd)
 	}
-	n.MaxOpenFiles = clone(p.MaxOpenFiles)
+	n.MaxOpenFiles, n.NumCPUs = clone(p.MaxOpenFiles), clone(p.NumCPUs)
+	n.CPUCores = unique(p.CPUCores)
 	return &n, nil
 }
 

@@ -6,13 +6,6 @@ import (
 	"strings"
 )
 
-// The bounds of max_open_files: below the lower one not even standard input, output and error fit, and the upper one
-// is beyond what a kernel can be configured to.
-const (
-	minOpenFiles = 3
-	maxOpenFiles = 1 << 30
-)
-
 // Validate reports the first thing that is wrong with the policy as an *Error, and nil when there is none. It looks
 // at the policy alone: whether a path exists or a system call is known is found out by those who use it.
 func (p *Policy) Validate() error {
@@ -28,6 +21,8 @@ func (p *Policy) Validate() error {
 		func() *Error { return checkUmask(p.Umask) },
 		func() *Error { return checkNUL("cwd", p.Cwd) },
 		func() *Error { return checkMaxOpenFiles(p.MaxOpenFiles) },
+		func() *Error { return checkCPUCores(p.CPUCores) },
+		func() *Error { return checkNumCPUs(p.NumCPUs) },
 		func() *Error { return checkProtections("allow_degraded", p.AllowDegraded) },
 		func() *Error { return checkProtections("disable", p.Disable) },
 	} {
@@ -88,20 +83,6 @@ func checkNUL(field, text string) *Error {
 	}
 	return &Error{Field: field, Value: text, Problem: "contains a NUL byte",
 		Hint: "the kernel ends every string at a NUL byte: take it out"}
-}
-
-func checkMaxOpenFiles(limit *uint64) *Error {
-	switch {
-	case limit == nil:
-		return nil
-	case *limit < minOpenFiles:
-		return &Error{Field: "max_open_files", Value: *limit, Problem: "leaves no room for standard input, output and error",
-			Hint: "most programs need 10 or more; leave the field out to keep the host's limit"}
-	case *limit > maxOpenFiles:
-		return &Error{Field: "max_open_files", Value: *limit, Problem: "is more than any kernel allows",
-			Hint: "leave the field out to keep the host's limit"}
-	}
-	return nil
 }
 
 func checkProtections(field string, list []Protection) *Error {

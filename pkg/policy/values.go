@@ -132,6 +132,28 @@ func optionalCount(target **uint64, value any) *Error {
 	return nil
 }
 
+func optionalNumbers(target *[]int, value any) *Error {
+	switch list := value.(type) {
+	case nil:
+		return nil
+	case []int:
+		*target = slices.Clone(list)
+		return nil
+	case []any:
+		numbers := make([]int, len(list))
+		for i, item := range list {
+			number, ok := wholeNumber(item)
+			if !ok {
+				return wrongItem(item, i, "a whole number")
+			}
+			numbers[i] = int(number)
+		}
+		*target = numbers
+		return nil
+	}
+	return wrongType(value, "a list of whole numbers")
+}
+
 // wholeNumber accepts the number types of JSON and TOML decoders. A float64 counts only where it is exact.
 func wholeNumber(value any) (int64, bool) {
 	const exact = 1 << 53

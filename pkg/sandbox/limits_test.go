@@ -6,22 +6,27 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/limits"
 )
 
 func TestMaxOpenFiles(t *testing.T) {
-	limits := shell("ulimit -Sn; ulimit -Hn")
+	ulimit := shell("ulimit -Sn; ulimit -Hn")
 	limit := uint64(20)
 	s := newSandbox()
 	s.Policy.MaxOpenFiles = &limit
-	expect(t, exited(0, "20\n20\n"), run(t, s, limits))
+	want := exited(0, "20\n20\n")
+	want.Limits = map[string]limits.Mechanism{"max_open_files": limits.Rlimit}
+	expect(t, want, run(t, s, ulimit))
 	// More than the host may have is as much as it may have.
 	var host unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &host); err != nil {
 		t.Fatal(err)
 	}
 	own := run(t, newSandbox(), shell("ulimit -Hn; ulimit -Hn"))
+	own.Limits = want.Limits
 	limit = 1 << 30
-	expect(t, own, run(t, s, limits))
+	expect(t, own, run(t, s, ulimit))
 }
 
 func TestMaxOpenFilesIsEnforced(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"sandlock/pkg/landlock"
 	"sandlock/pkg/launch"
+	"sandlock/pkg/limits"
 	"sandlock/pkg/network"
 	"sandlock/pkg/policy"
 	"sandlock/pkg/seccomp"
@@ -54,11 +55,12 @@ func (p *preparation) prepare(s *Sandbox, command Command) error {
 	if p.chains, err = chainsOf(s.Handlers); err != nil {
 		return err
 	}
-	for _, part := range []func(*policy.Policy) error{p.confine, p.filter, p.identify, p.changeDir, p.limit} {
+	for _, part := range []func(*policy.Policy) error{p.confine, p.filter, p.identify, p.changeDir, p.limit, p.pin} {
 		if err := part(rules); err != nil {
 			return err
 		}
 	}
+	p.process.limits = limits.Mechanisms(rules)
 	p.spec.Argv, p.spec.Env = command.Args, rules.Environ(command.Environ)
 	if p.spec.Path, err = lookUp(command.Args[0], p.spec.Env, p.spec.Dir); err != nil {
 		return err
@@ -102,7 +104,7 @@ func (p *preparation) confine(rules *policy.Policy) error {
 		return err
 	}
 	p.own(ruleset)
-	p.spec.Ruleset = ruleset.Fd()
+	p.spec.Ruleset, p.process.degraded = ruleset.Fd(), ruleset.Degraded()
 	if p.network = ruleset.Network(); p.network.Supervised() {
 		return &policy.Error{Field: "net_allow", Problem: "or another rule about the network is one that the kernel alone cannot enforce, and these are not judged yet",
 			Hint: `write TCP ports of any address, as in "tcp://*:443", and 0 among the ports to bind`}
@@ -131,7 +133,7 @@ func (p *preparation) filter(rules *policy.Policy) error {
 	filter, err := filters.Compile(seccomp.Spec{
 		Arch:        seccomp.Native(),
 		Notify:      slices.Sorted(maps.Keys(p.chains)),
-		ExtraDeny:   rules.ExtraDenySyscalls,
+		ExtraDeny:   slices.Concat(rules.ExtraDenySyscalls, limits.Denied(rules)),
 		ExtraAllow:  rules.ExtraAllowSyscalls,
 		Network:     p.network.Calls,
 		ChildSignal: len(p.chains) > 0,
@@ -182,6 +184,12 @@ func (p *preparation) limit(rules *policy.Policy) error {
 			Rlimit: unix.Rlimit{Cur: wish.Soft, Max: wish.Hard}})
 	}
 	return nil
+}
+
+func (p *preparation) pin(rules *policy.Policy) error {
+	var err error
+	p.spec.CPUs, err = limits.CPUs(rules)
+	return err
 }
 
 func streamName(fd int) string {

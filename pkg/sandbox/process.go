@@ -11,6 +11,8 @@ import (
 
 	"sandlock/pkg/deputy"
 	"sandlock/pkg/launch"
+	"sandlock/pkg/limits"
+	"sandlock/pkg/policy"
 	"sandlock/pkg/supervise"
 )
 
@@ -26,7 +28,9 @@ type Process struct {
 	timedOut       bool
 	killed         atomic.Bool
 	wakeup         int // an eventfd: readable after Wake
+	limits         map[string]limits.Mechanism
 
+	degraded   []policy.Protection
 	supervisor *supervise.Supervisor
 	deputy     *deputy.Deputy // beside the supervisor
 	served     chan struct{}  // closed when the supervisor's own thread is done; nil without one
@@ -59,6 +63,9 @@ func (p *Process) supervise(s *supervise.Supervisor) {
 // Supervisor answers the notifications, or is nil when no handler is registered. Where a registration has no Handler,
 // threads must call its Next until it returns nil.
 func (p *Process) Supervisor() *supervise.Supervisor { return p.supervisor }
+
+// Degraded are the protections that the kernel lacks, and that the policy allows to be missing.
+func (p *Process) Degraded() []policy.Protection { return p.degraded }
 
 // Deputy performs path calls on behalf of the command's tasks; nil when no handler is registered.
 func (p *Process) Deputy() *deputy.Deputy { return p.deputy }

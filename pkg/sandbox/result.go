@@ -7,6 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandlock/pkg/launch"
+	"sandlock/pkg/limits"
+	"sandlock/pkg/policy"
 )
 
 // Reason is how a command came to its end.
@@ -32,6 +34,10 @@ type Result struct {
 	Stderr   []byte
 	// Err is why the command's file could not be executed, or nil; ExitCode is 127 then.
 	Err error
+	// Limits says of each limit that the policy sets what has enforced it.
+	Limits map[string]limits.Mechanism
+	// Degraded are the protections that the kernel lacks, and that the policy allows to be missing.
+	Degraded []policy.Protection
 }
 
 // notExecuted is the result of a command that cannot be executed. The shell prints the reason; so do we, for a host
@@ -63,7 +69,8 @@ func (p *Process) asResult(status launch.Status) (*Result, error) {
 		}
 		return nil, fmt.Errorf("confine the command: %w", failed)
 	}
-	result := &Result{ExitCode: -1, Signal: status.Signal, Stdout: p.stdout.data, Stderr: p.stderr.data}
+	result := &Result{ExitCode: -1, Signal: status.Signal, Stdout: p.stdout.data, Stderr: p.stderr.data,
+		Degraded: p.degraded, Limits: p.limits}
 	switch {
 	case p.timedOut:
 		result.Reason = TimedOut

@@ -20,7 +20,7 @@ from .errors import (
     SeccompError,
 )
 from .handler import Handler, HandlerCtx
-from .kernel import landlock_abi_version, min_landlock_abi
+from .kernel import Feature, Kernel, check, landlock_abi_version, min_landlock_abi
 from .process import Process
 from .protection import Protection
 from .result import ExitReason, HandlerFailure, Result
@@ -34,11 +34,13 @@ __all__ = [
     "ConfinementError",
     "ExceptionPolicy",
     "ExitReason",
+    "Feature",
     "ForkError",
     "Handler",
     "HandlerCtx",
     "HandlerError",
     "HandlerFailure",
+    "Kernel",
     "LandlockUnavailableError",
     "MemoryProtectError",
     "NotifAction",
@@ -53,6 +55,7 @@ __all__ = [
     "SeccompError",
     "StdioMode",
     "__version__",
+    "check",
     "landlock_abi_version",
     "min_landlock_abi",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._request import mapping, ports, text, texts
+from ._request import mapping, plain, ports, text, texts
 from .errors import PolicyError
 from .protection import Protection
 
@@ -41,9 +41,9 @@ def policy_of(box: Sandbox) -> dict[str, Any]:
         policy["cwd"] = text("cwd", box.cwd)
         if not policy["cwd"]:
             raise PolicyError("cwd: the path is empty; use None for the host's working directory")
-    for name in ("max_open_files", "uid", "gid", "umask"):
+    for name in ("max_open_files", "cpu_cores", "num_cpus", "uid", "gid", "umask"):
         if getattr(box, name) is not None:
-            policy[name] = getattr(box, name)
+            policy[name] = plain(name, getattr(box, name))
     return policy
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Union
@@ -39,6 +40,17 @@ def ports(name: str, values: object) -> list[str]:
         str(value) if isinstance(value, int) and not isinstance(value, bool) else text(f"{name}[{i}]", value)
         for i, value in enumerate(values)
     ]
+
+
+def plain(name: str, value: object) -> Any:
+    """Return a value that JSON has a form for; whether it is right is Go's to judge."""
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)):
+        return [plain(f"{name}[{i}]", item) for i, item in enumerate(value)]
+    if isinstance(value, str):
+        return text(name, value)
+    if isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise PolicyError(f"{name}: {value!r} is a {type(value).__name__}; write numbers")
 
 
 def mapping(name: str, values: object) -> dict[str, str]:

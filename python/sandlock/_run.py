@@ -27,6 +27,8 @@ from ._workers import Workers
 from .actions import NotifAction
 from .errors import SandboxError, from_core
 from .handler import HandlerCtx
+from .kernel import degraded
+from .protection import Protection
 from .result import ExitReason, HandlerFailure, Result
 from .stdio import Readable
 
@@ -139,6 +141,7 @@ class Run:
         self._feeder: Feeder | None = None
         self._result: Result | None = None
         self._pid = 0
+        self._degraded: list[Protection] = []
         self.waiting = False
         """Whether the command waits to be released before it executes its program."""
         self.independent = False
@@ -173,6 +176,8 @@ class Run:
             raise from_core(error) from None
         if "input" in request and (fd := core().core_Input(self._handle)) >= 0:
             self._parts.input = fd, *_identity(fd)
+        if request["policy"]["allow_degraded"]:
+            self._degraded = degraded(self._handle)
         self._pid = int(core().core_PID(self._handle))
         self.waiting = request["held"]
         fd = core().core_Frame(self._handle)
@@ -416,6 +421,8 @@ class Run:
                 reason=ExitReason(outcome["reason"]),
                 signal=outcome["signal"] or -1,
                 handler_errors=list(self._failures),
+                limits=outcome.get("limits", {}),
+                degraded=self._degraded,
             )
         except RuntimeError as error:
             raise from_core(error) from None

@@ -2,10 +2,104 @@
 
 from __future__ import annotations
 
+import functools
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 from ._extension import core
 from .errors import LandlockUnavailableError, from_core
+from .protection import Protection
 
-__all__ = ["landlock_abi_version", "min_landlock_abi"]
+__all__ = ["Feature", "Kernel", "check", "degraded", "landlock_abi_version", "min_landlock_abi"]
+
+_log = logging.getLogger("sandlock")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One thing that a kernel may offer."""
+
+    name: str
+    available: bool
+    linux: str
+    """The first release that can have it."""
+    without: str
+    """What its lack means."""
+    detail: str
+    """What was found, where that says more; else empty."""
+
+
+@dataclass(frozen=True, repr=False)
+class Kernel:
+    """What the running kernel offers a sandbox; shown as a table. See :func:`check`."""
+
+    release: str
+    """As in ``uname -r``."""
+    landlock_abi: int
+    """Landlock's version, see landlock(7); 0 where there is none."""
+    landlock: str
+    """Why Landlock is missing; else empty."""
+    protections: tuple[Feature, ...]
+    """Those of :class:`Protection`, in the order of their numbers."""
+    features: tuple[Feature, ...]
+    """What else a sandbox uses: ``user_notification``, ``wait_killable``, ``sync_wake_up`` (seccomp_unotify(2)),
+    ``child_memory`` (process_vm_readv(2)), ``pidfd`` (pidfd_open(2)), ``cgroup`` (cgroups(7), "Delegation": made here,
+    with controllers for memory and pids) and ``user_namespaces`` (user_namespaces(7))."""
+
+    @property
+    def missing(self) -> tuple[Protection, ...]:
+        """The protections that every run must have in ``allow_degraded`` or ``disable`` here."""
+        return tuple(Protection[each.name] for each in self.protections if not each.available)
+
+    def __getitem__(self, name: str) -> Feature:
+        for feature in (*self.protections, *self.features):
+            if feature.name == name:
+                return feature
+        raise KeyError(name)
+
+    def __str__(self) -> str:
+        abi = f"Landlock ABI {self.landlock_abi}" if self.landlock_abi else self.landlock
+        return "\n".join([f"Linux {self.release}, {abi}", "", *_table((*self.protections, *self.features))])
+
+    __repr__ = __str__
+
+
+def _table(features: Sequence[Feature]) -> list[str]:
+    rows = [("", "", "since", "without it")]
+    for feature in features:
+        remark = feature.without + (f" ({feature.detail})" if feature.detail else "")
+        rows.append((feature.name, "yes" if feature.available else "NO", f"Linux {feature.linux}", remark))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+@functools.cache
+def check() -> Kernel:
+    """Find out what the running kernel offers, once for the process: by use, not by the kernel's version.
+
+    >>> import sandlock
+    >>> sandlock.check()["FS_REFER"].available
+    True
+    """
+    try:
+        report: dict[str, Any] = json.loads(core().core_Kernel())
+    except RuntimeError as error:
+        raise from_core(error) from None
+    for part in ("protections", "features"):
+        report[part] = tuple(Feature(**feature) for feature in report[part])
+    return Kernel(**report)
+
+
+def degraded(handle: int) -> list[Protection]:
+    """Return the protections that a run does without, and log them: nothing degrades silently."""
+    missing = [Protection(number) for number in json.loads(core().core_Degraded(handle))]
+    if missing:
+        names = ", ".join(protection.name for protection in missing)
+        _log.warning("this kernel lacks protections, and allow_degraded does without them: %s", names)
+    return missing
 
 
 def landlock_abi_version() -> int:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal as _signal
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
+
+from .protection import Protection
 
 if TYPE_CHECKING:
     from .actions import NotifAction
@@ -56,6 +59,11 @@ class Result:
     changes: list[Any] = field(default_factory=list)
     handler_errors: list[HandlerFailure] = field(default_factory=list, repr=False)
     """What went wrong in handlers, in order."""
+    limits: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What has enforced each limit that the sandbox sets, by the name of its field: ``"rlimit"``, ``"affinity"``; see
+    docs/limits.md."""
+    degraded: list[Protection] = field(default_factory=list)
+    """Protections that the kernel lacks, and that the policy's ``allow_degraded`` does without."""
 
     def _ending(self) -> str:
         """Finish a sentence that begins with the command."""

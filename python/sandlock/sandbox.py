@@ -67,6 +67,11 @@ class Sandbox:
 
     max_open_files: int | None = None
     """Open files of each process: RLIMIT_NOFILE, soft and hard, see setrlimit(2). None leaves the host's limit."""
+    cpu_cores: Sequence[int] | None = None
+    """The CPUs to run on, by number: an affinity (sched_setaffinity(2)) that the command cannot change. None leaves the
+    host's."""
+    num_cpus: int | None = None
+    """On how many CPUs to run at most: the first of ``cpu_cores``, or of the host's."""
 
     env: Mapping[str, str] = field(default_factory=dict)
     """Variables that are added to the environment, or override it."""

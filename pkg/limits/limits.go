@@ -1,0 +1,39 @@
+// Package limits bounds what a tree of processes uses: by the kernel where it can bound a tree, and by counting where it
+// cannot. docs/limits.md says what is bounded how, and what happens to a tree that wants more.
+package limits
+
+import "sandlock/pkg/policy"
+
+// A Mechanism is what enforces a limit.
+type Mechanism string
+
+const (
+	Affinity Mechanism = "affinity" // the kernel, by the CPUs of the first process and a filter that keeps them
+	Rlimit   Mechanism = "rlimit"   // the kernel, for each process by itself
+)
+
+// Mechanisms says of each limit that a policy sets what enforces it, by the name of its field.
+func Mechanisms(rules *policy.Policy) map[string]Mechanism {
+	mechanisms := make(map[string]Mechanism)
+	for field, limit := range map[string]struct {
+		set bool
+		by  Mechanism
+	}{
+		"max_open_files": {rules.MaxOpenFiles != nil, Rlimit},
+		"cpu_cores":      {rules.CPUCores != nil, Affinity},
+		"num_cpus":       {rules.NumCPUs != nil, Affinity},
+	} {
+		if limit.set {
+			mechanisms[field] = limit.by
+		}
+	}
+	return mechanisms
+}
+
+// Denied are the system calls with which a command could take a limit off.
+func Denied(rules *policy.Policy) []string {
+	if rules.CPUCores != nil || rules.NumCPUs != nil {
+		return []string{"sched_setaffinity"}
+	}
+	return nil
+}
