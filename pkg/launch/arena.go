@@ -17,8 +17,14 @@ type arena struct {
 	used   int
 }
 
-func newArena(size int) (*arena, error) {
-	memory, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+// newArena maps an arena. Where the command is going to have a copy of the host's memory, copied says so: the arena is
+// then what the two go on sharing.
+func newArena(size int, copied bool) (*arena, error) {
+	sharing := unix.MAP_PRIVATE
+	if copied {
+		sharing = unix.MAP_SHARED
+	}
+	memory, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, sharing|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return nil, fmt.Errorf("map %d bytes for the launch: %w", size, err)
 	}

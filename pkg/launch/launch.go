@@ -40,9 +40,15 @@ type Spec struct {
 	Limits       []Limit
 	CPUs         *unix.CPUSet // nil leaves the host's
 	Capabilities Capabilities
+	Unbound      []int // capabilities that leave the bounding set
 	// Identity puts the command into a user namespace of its own, nil leaves it in the host's.
 	Identity *Identity
 	Umask    *uint32 // nil for the host's
+	// Personality is personality(2)'s, nil for the host's own.
+	Personality *uint32
+	// NoHugePages disables transparent huge pages for the command. The command is made with a copy of the host's memory
+	// then, because the setting belongs to the memory that it still shares with the host otherwise.
+	NoHugePages bool
 
 	Ruleset     int // Landlock ruleset, or -1
 	Filter      []unix.SockFilter
@@ -86,7 +92,7 @@ func Start(spec Spec) (*Process, error) {
 	stepBytes := int(unsafe.Sizeof(C.struct_sandlock_step{}))
 	size := 2*stackSize + roundUp(int(unsafe.Sizeof(C.struct_sandlock_launch{}))) +
 		roundUp(len(reaper)*stepBytes) + roundUp(len(command)*stepBytes) + planSize(reaper) + planSize(command)
-	memory, err := newArena(size)
+	memory, err := newArena(size, spec.NoHugePages)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +103,9 @@ func Start(spec Spec) (*Process, error) {
 	shared.reaper = placePlan(memory, reaper)
 	shared.command = placePlan(memory, command)
 	shared.command.listener_step, shared.command.isolated_step = C.int32_t(listener), C.int32_t(isolated)
-	shared.command_flags = unix.CLONE_VM
+	if !spec.NoHugePages {
+		shared.command_flags |= unix.CLONE_VM
+	}
 	if spec.Identity != nil {
 		shared.command_flags |= unix.CLONE_NEWUSER
 		shared.command.mapped_step, shared.unmapped = 0, 1

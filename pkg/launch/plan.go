@@ -121,11 +121,20 @@ func commandPlan(s Spec) (plan []step, listener, isolated int) {
 	if s.Dir >= 0 {
 		plan = append(plan, do("change to the working directory", unix.SYS_FCHDIR, number(s.Dir)))
 	}
+	for _, capability := range s.Unbound {
+		plan = append(plan, do("bound capabilities", unix.SYS_PRCTL, number(unix.PR_CAPBSET_DROP), number(capability)))
+	}
 	plan = append(plan, do("drop capabilities", unix.SYS_CAPSET,
 		value[unix.CapUserHeader]{unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}},
 		value[Capabilities]{s.Capabilities}))
 	if s.Umask != nil {
 		plan = append(plan, do("set the umask", unix.SYS_UMASK, number(*s.Umask)))
+	}
+	if s.Personality != nil {
+		plan = append(plan, do("set the personality", unix.SYS_PERSONALITY, number(*s.Personality)))
+	}
+	if s.NoHugePages {
+		plan = append(plan, do("disable huge pages", unix.SYS_PRCTL, number(unix.PR_SET_THP_DISABLE), number(1)))
 	}
 	for _, limit := range s.Limits {
 		plan = append(plan, do("limit "+limit.Name, unix.SYS_PRLIMIT64, number(0), number(limit.Resource),

@@ -27,6 +27,8 @@ var fields = map[string]func(*Policy, any) *Error{
 	"cpu_cores":            func(p *Policy, v any) *Error { return optionalNumbers(&p.CPUCores, v) },
 	"num_cpus":             func(p *Policy, v any) *Error { return optionalCount(&p.NumCPUs, v) },
 	"no_coredump":          func(p *Policy, v any) *Error { return boolean(&p.NoCoredump, v) },
+	"no_randomize_memory":  func(p *Policy, v any) *Error { return boolean(&p.NoRandomizeMemory, v) },
+	"no_huge_pages":        func(p *Policy, v any) *Error { return boolean(&p.NoHugePages, v) },
 	"allow_degraded":       func(p *Policy, v any) *Error { return protectionList(&p.AllowDegraded, v) },
 	"disable":              func(p *Policy, v any) *Error { return protectionList(&p.Disable, v) },
 }

@@ -94,6 +94,8 @@ var allFields = fmt.Sprint([]string{
 	"net_deny",
 	"net_deny_bind",
 	"no_coredump",
+	"no_huge_pages",
+	"no_randomize_memory",
 	"num_cpus",
 	"uid",
 	"umask",

@@ -54,6 +54,11 @@ type Policy struct {
 	// policy has to be the strict one and the Python API has no value that asks for them. See Rlimits.
 	NoCoredump bool
 
+	// NoRandomizeMemory (no_randomize_memory) puts the command's memory at the same addresses each time.
+	NoRandomizeMemory bool
+	// NoHugePages (no_huge_pages) disables transparent huge pages for the command.
+	NoHugePages bool
+
 	// AllowDegraded (allow_degraded) lists protections that this kernel may lack; where it has them they are enforced.
 	AllowDegraded []Protection
 	// Disable (disable) lists protections that are not enforced even where the kernel has them.

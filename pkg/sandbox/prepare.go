@@ -55,7 +55,8 @@ func (p *preparation) prepare(s *Sandbox, command Command) error {
 	if p.chains, err = chainsOf(s.Handlers); err != nil {
 		return err
 	}
-	for _, part := range []func(*policy.Policy) error{p.confine, p.filter, p.identify, p.changeDir, p.limit, p.pin} {
+	for _, part := range []func(*policy.Policy) error{p.confine, p.filter, p.identify, p.settle,
+		p.changeDir, p.limit, p.pin} {
 		if err := part(rules); err != nil {
 			return err
 		}

@@ -90,6 +90,13 @@ class Sandbox:
     no_coredump: bool = False
     """Accepted for scripts that set it. No sandbox dumps core, whatever the value."""
 
+    no_randomize_memory: bool = False
+    """Put the command's memory at the same addresses in each run: ADDR_NO_RANDOMIZE of personality(2). It is easier to
+    attack then."""
+    no_huge_pages: bool = False
+    """Disable transparent huge pages for the command: PR_SET_THP_DISABLE of prctl(2). A large host starts it more
+    slowly, because its page tables are copied as for fork(2)."""
+
     allow_degraded: Sequence[Protection] = field(default_factory=list)
     """Protections that this kernel may lack."""
     disable: Sequence[Protection] = field(default_factory=list)
