@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 func stringList(target *[]string, value any) *Error {
@@ -121,6 +122,9 @@ func optionalCount(target **uint64, value any) *Error {
 		return nil
 	}
 	number, ok := wholeNumber(value)
+	if digits, decoded := value.(json.Number); !ok && decoded && strings.Trim(string(digits), "-0123456789") == "" {
+		return &Error{Value: value, Problem: "has more than 64 bits", Hint: "write a whole number nearer to 0"}
+	}
 	if !ok {
 		return wrongType(value, "a whole number")
 	}

@@ -81,12 +81,12 @@ func (c Command) check() error {
 	}
 	for _, arg := range c.Args {
 		if strings.IndexByte(arg, 0) >= 0 {
-			return &policy.Error{Field: "cmd", Value: arg, Problem: "holds a NUL byte, which no argument can"}
+			return &policy.Error{Field: "cmd", Value: arg, Problem: "holds a NUL byte, which no argument can", Hint: "take it out"}
 		}
 	}
 	for _, entry := range c.Environ {
 		if strings.IndexByte(entry, 0) >= 0 {
-			return &policy.Error{Field: "environ", Value: entry, Problem: "holds a NUL byte, which no variable can"}
+			return &policy.Error{Field: "environ", Value: entry, Problem: "holds a NUL byte, which no variable can", Hint: "take it out"}
 		}
 	}
 	return nil

@@ -165,9 +165,10 @@ func (p *preparation) changeDir(rules *policy.Policy) error {
 		return &policy.Error{Field: "cwd", Value: rules.Cwd, Problem: "does not exist",
 			Hint: "create it, or leave cwd out to run in the host's directory", Cause: err}
 	case errors.Is(err, unix.ENOTDIR):
-		return &policy.Error{Field: "cwd", Value: rules.Cwd, Problem: "is no directory", Cause: err}
+		return &policy.Error{Field: "cwd", Value: rules.Cwd, Problem: "is no directory", Hint: "name a folder", Cause: err}
 	case err != nil:
-		return &policy.Error{Field: "cwd", Value: rules.Cwd, Problem: "cannot be opened: " + err.Error(), Cause: err}
+		return &policy.Error{Field: "cwd", Value: rules.Cwd, Problem: "cannot be opened: " + err.Error(),
+			Hint: "name another folder, or leave cwd out to run in the host's", Cause: err}
 	}
 	p.own(descriptor(fd))
 	p.spec.Dir = fd

@@ -78,9 +78,9 @@ func TestUnknownNames(t *testing.T) {
 		{seccomp.AMD64, "OPENAT", `unknown syscall "OPENAT"; did you mean "openat"?`},
 		{seccomp.ARM64, "umount", `unknown syscall "umount"; did you mean "umount2"?`},
 		{seccomp.ARM64, "open", `syscall "open" does not exist on arm64, only on amd64`},
-		{seccomp.AMD64, "make_me_a_sandwich", `unknown syscall "make_me_a_sandwich"`},
-		{seccomp.AMD64, "", `unknown syscall ""`},
-		{seccomp.AMD64, "sysv_ipc", `unknown syscall "sysv_ipc"`},
+		{seccomp.AMD64, "make_me_a_sandwich", `unknown syscall "make_me_a_sandwich"; syscalls(2) lists them`},
+		{seccomp.AMD64, "", `unknown syscall ""; syscalls(2) lists them`},
+		{seccomp.AMD64, "sysv_ipc", `unknown syscall "sysv_ipc"; syscalls(2) lists them`},
 	} {
 		_, err := test.arch.Number(test.name)
 		var unknown *seccomp.UnknownSyscallError

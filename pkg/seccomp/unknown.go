@@ -16,6 +16,9 @@ type UnknownSyscallError struct {
 	Nearest string // the known name that is most like it, or empty
 }
 
+// longestName is beyond every name that somebody misspelt.
+const longestName = 64
+
 func (e *UnknownSyscallError) Error() string {
 	if e.Other != 0 {
 		return fmt.Sprintf("syscall %q does not exist on %v, only on %v", e.Name, e.Arch, e.Other)
@@ -23,7 +26,11 @@ func (e *UnknownSyscallError) Error() string {
 	if e.Nearest != "" {
 		return fmt.Sprintf("unknown syscall %q; did you mean %q?", e.Name, e.Nearest)
 	}
-	return fmt.Sprintf("unknown syscall %q", e.Name)
+	name := fmt.Sprintf("%q", e.Name)
+	if len(e.Name) > longestName {
+		name = fmt.Sprintf("%q (%d bytes)", e.Name[:longestName]+"...", len(e.Name))
+	}
+	return fmt.Sprintf("unknown syscall %s; syscalls(2) lists them", name)
 }
 
 // unknown makes the error for a name that is not in the table; more are names
@@ -35,6 +42,9 @@ func (a Arch) unknown(name string, more []string) error {
 			err.Other = other
 			return err
 		}
+	}
+	if len(name) > longestName {
+		return err
 	}
 	// More than two typing errors away, a guess only confuses.
 	best := 3

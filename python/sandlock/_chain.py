@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Union
 from ._rules import action_for
 from ._syscalls import number_of
 from .actions import ExceptionPolicy, NotifAction, is_constant
+from .errors import PolicyError
 from .handler import Handler, OnException
 
 __all__ = ["Chain", "HandlerSpec", "Link", "chains_of", "check_handler_timeout", "check_on_exception", "check_timeout"]
@@ -68,7 +69,7 @@ def chains_of(handlers: HandlerSpec, on_exception: OnException, timeout: float |
             raise TypeError(
                 f"{where} must be (syscall, handler) or (syscall, handler, on_exception), not {registration!r}"
             )
-        number = number_of(registration[0])
+        number = _number(where, registration[0])
         link = _link(where, registration[1], registration[2:], on_exception, timeout)
         chain = chains.get(number, Chain())
         if link.handler.observe:
@@ -76,6 +77,13 @@ def chains_of(handlers: HandlerSpec, on_exception: OnException, timeout: float |
         else:
             chains[number] = Chain(chain.observers, (*chain.deciders, link))
     return chains
+
+
+def _number(where: str, syscall: str | int) -> int:
+    try:
+        return number_of(syscall)
+    except (TypeError, PolicyError) as error:
+        raise type(error)(f"{where}: {error}") from None
 
 
 def _link(

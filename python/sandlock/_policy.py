@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._request import mapping, plain, ports, text, texts
+from ._request import mapping, plain, ports, shown, text, texts
 from .errors import PolicyError
 from .protection import Protection
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from .sandbox import Sandbox
 
 __all__ = ["policy_of"]
+
+_PROTECTIONS = list(Protection)
 
 
 def policy_of(box: Sandbox) -> dict[str, Any]:
@@ -49,12 +51,13 @@ def policy_of(box: Sandbox) -> dict[str, Any]:
 
 def _protections(name: str, values: object) -> list[int]:
     if isinstance(values, (str, bytes, int)) or not isinstance(values, Sequence):
-        raise PolicyError(f"{name}: {values!r} is no list of Protection values")
+        raise PolicyError(
+            f"{name}: {shown(values)} is no list of Protection values; write [Protection.NET_TCP] for one"
+        )
     numbers = []
     for i, value in enumerate(values):
-        try:
-            numbers.append(int(Protection(value)))
-        except ValueError:
-            known = ", ".join(p.name for p in Protection)
-            raise PolicyError(f"{name}[{i}]: {value!r} is no Protection; there are {known}") from None
+        if isinstance(value, bool) or value not in _PROTECTIONS:
+            known = ", ".join(protection.name for protection in Protection)
+            raise PolicyError(f"{name}[{i}]: {shown(value)} is no Protection; there are {known}")
+        numbers.append(int(value))
     return numbers

@@ -15,31 +15,46 @@ __all__ = ["Command", "StrPath", "command_arguments", "encode", "text"]
 StrPath = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Command = Sequence[StrPath]
 
+_LONGEST = 200
+
 
 def text(name: str, value: object) -> str:
     """Return the bytes of a path or a string, in the form that a request has."""
     if not isinstance(value, (str, bytes, os.PathLike)):
-        raise PolicyError(f"{name}: {value!r} is no str, bytes or path")
+        raise PolicyError(f"{name}: {shown(value)} is no str, bytes or path")
     try:
         return os.fsencode(value).decode("latin-1")
-    except UnicodeEncodeError as error:
-        raise PolicyError(f"{name}: {value!r} cannot be encoded for the file system: {error}") from None
+    except UnicodeEncodeError:
+        raise PolicyError(f"{name}: {shown(value)} cannot be encoded; give the bytes instead") from None
+
+
+def shown(value: object) -> str:
+    """Return a value as an error shows it: a message of 100 KiB helps nobody."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def texts(name: str, values: object) -> list[str]:
-    if isinstance(values, (str, bytes, os.PathLike)) or not isinstance(values, Iterable):
-        raise PolicyError(f"{name}: {values!r} is no list; for a single entry write [{values!r}]")
-    return [text(f"{name}[{i}]", value) for i, value in enumerate(values)]
+    return [text(f"{name}[{i}]", value) for i, value in enumerate(_entries(name, values, (str, bytes, os.PathLike)))]
+
+
+def _entries(name: str, values: object, single: tuple[type, ...]) -> Iterable[object]:
+    """Return a list's entries, where a value of the types ``single`` is one without its list."""
+    if isinstance(values, single):
+        raise PolicyError(f"{name}: {shown(values)} is no list; for a single entry write [{shown(values)}]")
+    if not isinstance(values, Iterable):
+        raise PolicyError(f"{name}: {shown(values)} is no list; write [] for nothing")
+    return values
 
 
 def ports(name: str, values: object) -> list[str]:
     """Return ports and ranges of ports as text; the grammar is Go's."""
-    if isinstance(values, (int, str, bytes)) or not isinstance(values, Iterable):
-        raise PolicyError(f"{name}: {values!r} is no list; for a single entry write [{values!r}]")
-    return [
-        str(value) if isinstance(value, int) and not isinstance(value, bool) else text(f"{name}[{i}]", value)
-        for i, value in enumerate(values)
-    ]
+    texts = []
+    for i, value in enumerate(_entries(name, values, (int, str, bytes))):
+        if isinstance(value, bool) or not isinstance(value, (int, str, bytes)):
+            raise PolicyError(f"{name}[{i}]: {shown(value)} is no port; write a number, or text as in '8000-8010'")
+        texts.append(str(value) if isinstance(value, int) else text(f"{name}[{i}]", value))
+    return texts
 
 
 def plain(name: str, value: object) -> Any:
@@ -55,14 +70,28 @@ def plain(name: str, value: object) -> Any:
 
 def mapping(name: str, values: object) -> dict[str, str]:
     if not isinstance(values, Mapping):
-        raise PolicyError(f"{name}: {values!r} is no mapping of names to values")
-    return {text(f"{name}: name", k): text(f"{name}[{k!r}]", v) for k, v in values.items()}
+        raise PolicyError(
+            f"{name}: a {type(values).__name__} is no mapping of names to values; write {{'NAME': 'value'}}"
+        )
+    return {text(f"{name}: name", k): _secret(f"{name}[{k!r}]", v) for k, v in values.items()}
+
+
+def _secret(name: str, value: object) -> str:
+    """Do as :func:`text`, without a word about the value."""
+    if not isinstance(value, (str, bytes, os.PathLike)):
+        raise PolicyError(f"{name}: the value is of type {type(value).__name__}; write a str or bytes")
+    try:
+        return os.fsencode(value).decode("latin-1")
+    except UnicodeEncodeError:
+        raise PolicyError(f"{name}: the value cannot be encoded; give the bytes instead") from None
 
 
 def command_arguments(cmd: object) -> list[str]:
     """Return argv; a single string is refused, since no shell is there to split it."""
     if isinstance(cmd, (str, bytes, os.PathLike)):
         raise PolicyError(f'cmd: {cmd!r} is no list; write [{cmd!r}], or ["sh", "-c", {cmd!r}] for a shell')
+    if not isinstance(cmd, Iterable):
+        raise PolicyError(f"cmd: {shown(cmd)} is no list; give the program and its arguments")
     arguments = texts("cmd", cmd)
     if not arguments:
         raise PolicyError("cmd: the list is empty; give the program and its arguments")

@@ -56,6 +56,9 @@ _PATH_SECOND = [
 _TWO_PATHS = ["rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"]
 
 
+_LAST_NUMBER = (1 << 31) - 1
+
+
 def number_of(syscall: str | int) -> int:
     """Return the number of a system call on this machine.
 
@@ -66,11 +69,11 @@ def number_of(syscall: str | int) -> int:
     if isinstance(syscall, bool) or not isinstance(syscall, (str, int)):
         raise TypeError(f"syscall must be a name or a number, not {type(syscall).__name__}: {syscall!r}")
     if isinstance(syscall, int):
-        if syscall < 0:
-            raise PolicyError(f"handlers: syscall number {syscall} is negative; numbers start at 0")
+        if not 0 <= syscall <= _LAST_NUMBER:
+            raise PolicyError(f"syscall {syscall} is no number of a system call; they start at 0")
         return syscall
-    if "\0" in syscall:
-        raise PolicyError(f"handlers: syscall {syscall!r} holds a NUL; write a name such as 'openat'")
+    if not syscall.isascii() or "\0" in syscall:
+        raise PolicyError(f"syscall {syscall!r} is no name of a system call; write one such as 'openat'")
     find = core().core_SyscallNumber
     try:
         return int(find(syscall))
