@@ -49,7 +49,7 @@ class LoopSide:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._most_threads = threads
         self._free: asyncio.Semaphore | None = None  # of the loop, which Python 3.9 wants to see running
-        self._asked: set[asyncio.Future[_Outcome]] = set()  # synchronous handlers at work
+        self._asked: dict[asyncio.Future[_Outcome], threading.Thread] = {}  # synchronous handlers at work
         self._waiting = 0  # submitted, but not yet a task; under the lock
         self._lock = threading.Lock()
         self._sweeper: asyncio.Task[None] | None = None
@@ -141,7 +141,7 @@ class LoopSide:
         except BaseException:
             self._free.release()
             raise
-        self._asked.add(returned)
+        self._asked[returned] = thread
         try:
             answer, exception = await asyncio.shield(returned)
         except asyncio.CancelledError:
@@ -166,7 +166,7 @@ class LoopSide:
     def _return(self, returned: asyncio.Future[_Outcome], outcome: _Outcome) -> None:
         assert self._free is not None
         self._free.release()
-        self._asked.discard(returned)
+        self._asked.pop(returned).join()  # it has nothing more to do
         returned.set_result(outcome)
 
     def _waits(self, id: int) -> bool:
@@ -196,7 +196,7 @@ class LoopSide:
             tasks.add(self._sweeper)
         for task in tasks:
             task.cancel()
-        working = tasks | self._asked
+        working = tasks | set(self._asked)
         if working:
             await asyncio.wait(working, timeout=grace)
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import json
-import logging
-import os
 import signal
-import threading
 import weakref
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from . import _live
 from ._chain import Chain
 from ._decision import Failures, discard
 from ._extension import core
 from ._feeder import Feeder
 from ._frame import Frame
 from ._held import HeldCalls
+from ._outcome import result_of
+from ._parts import Parts, Place
 from ._request import encode
 from ._serving import Serving
 from ._threads import GRACE
@@ -29,50 +27,17 @@ from .errors import SandboxError, from_core
 from .handler import HandlerCtx
 from .kernel import degraded
 from .protection import Protection
-from .result import ExitReason, HandlerFailure, Result
+from .result import Result
 from .stdio import Readable
 
 if TYPE_CHECKING:
     import asyncio
 
-    from ._async import LoopSide
 
 __all__ = ["Run", "Supervision"]
 
-_log = logging.getLogger("sandlock")
-
-_PLACE = "run"
-_places = threading.RLock()  # where nothing else makes two steps one
-
 # Seconds that a command has after a Ctrl-C before it is killed; the same as in the subprocess module.
 _LAST_WORDS = 0.25
-
-_live: set[weakref.ref[Run]] = set()  # no WeakSet: other threads add to it during a look
-
-
-def _live_runs() -> list[Run]:
-    return [run for run in (reference() for reference in list(_live)) if run is not None]
-
-
-@atexit.register
-def _abandon_all() -> None:
-    """Take the answers away from Python before it is finalized.
-
-    A thread that comes back from Go into a finalizing interpreter hangs or crashes. So every run is answered by its
-    constant actions from here on, and no thread stays in Go; the end of the process ends the commands.
-    """
-    for run in _live_runs():
-        run.abandon()
-
-
-def _disown_all() -> None:
-    """Leave the runs to the process that has forked this one."""
-    for run in _live_runs():
-        run.disown()
-    _live.clear()
-
-
-os.register_at_fork(after_in_child=_disown_all)
 
 
 @dataclass(frozen=True)
@@ -81,52 +46,6 @@ class Supervision:
 
     chains: Mapping[int, Chain]
     threads: int
-
-
-@dataclass
-class _Parts:
-    """What a run consists of, and how it ends. It does not refer to the Run, whose loss ends it."""
-
-    handle: int
-    owner: int = field(default_factory=os.getpid)
-    frame: Frame | None = None
-    workers: Workers | None = None
-    loop_side: LoopSide | None = None
-    input: tuple[int, int, int] | None = None  # a descriptor, and of what: device and inode
-    place: dict[str, weakref.ref[Run]] = field(default_factory=dict)
-    claim: weakref.ref[Run] | None = None
-    ended: bool = False
-
-    def leave(self) -> None:
-        """Give up the place that the run has taken, if any."""
-        with _places:
-            if self.claim is not None and self.place.get(_PLACE) is self.claim:
-                del self.place[_PLACE]
-
-    def dismiss(self) -> None:
-        """Let Python give no more answers."""
-        if self.workers is not None:
-            self.workers.dismiss()
-        if self.loop_side is not None:
-            self.loop_side.dismiss()
-
-    def end(self) -> None:
-        """End the run, in the process that made it. Where an exception has interrupted it, the next call goes on."""
-        if self.ended or os.getpid() != self.owner:
-            return
-        self.dismiss()
-        if self.frame is not None:
-            self.frame.revoke()
-        try:
-            core().core_Close(self.handle)
-        except RuntimeError as error:
-            _log.error("ending a run: %s", from_core(error))
-        if self.loop_side is not None:
-            self.loop_side.close(GRACE)
-        if self.frame is not None and (self.workers is None or self.workers.join(GRACE)):
-            self.frame.close()
-        self.leave()
-        self.ended = True
 
 
 class Run:
@@ -148,18 +67,15 @@ class Run:
         """Whether it belongs to a Process of the user's."""
         self._handle: int = core().core_New()
         self._held = HeldCalls(self._handle)
-        self._parts = _Parts(self._handle)
+        self._parts = Parts(self._handle)
         self._serving = Serving(self._handle)
         self._at_loss = weakref.finalize(self, self._parts.end)
         self._at_loss.atexit = False  # see _abandon_all
-        _live.add(weakref.ref(self, _live.discard))
+        _live.note(self)
 
-    def claim(self, place: dict[str, weakref.ref[Run]]) -> bool:
+    def claim(self, place: Place) -> bool:
         """Take a place that only one run at a time may have, until this one is over; False when it is taken."""
-
-        mine = weakref.ref(self)
-        self._parts.place, self._parts.claim = place, mine
-        return place.setdefault(_PLACE, mine) is mine  # one step, which no other thread and no signal divides
+        return self._parts.take(place, self)
 
     def start(self, request: dict[str, Any], loop: asyncio.AbstractEventLoop | None) -> None:
         """Start the command, and those who answer.
@@ -175,7 +91,7 @@ class Run:
         except RuntimeError as error:
             raise from_core(error) from None
         if "input" in request and (fd := core().core_Input(self._handle)) >= 0:
-            self._parts.input = fd, *_identity(fd)
+            self._parts.own_input(fd)
         if request["policy"]["allow_degraded"]:
             self._degraded = degraded(self._handle)
         self._pid = int(core().core_PID(self._handle))
@@ -289,12 +205,7 @@ class Run:
 
     def disown(self) -> None:
         """Leave the run to the parent process: this one has been forked."""
-        self._parts.dismiss()
-        if self._parts.input is not None:
-            fd, *identity = self._parts.input
-            with contextlib.suppress(OSError):  # closed before the fork
-                if _identity(fd) == tuple(identity):
-                    os.close(fd)  # else the command would wait for more
+        self._parts.disown()
 
     def serve(self, then: Callable[[], None] | None = None) -> None:
         """Feed and capture the pipes on a thread of its own from now on, which calls ``then`` when all is over."""
@@ -408,42 +319,12 @@ class Run:
         """Keep the result, and free everything."""
         if self.over:
             return
-        extension, handle = core(), self._handle
         try:
-            outcome = json.loads(extension.core_Outcome(handle))
-            self._note_expired()
-            self._result = Result(
-                success=outcome["reason"] == ExitReason.EXITED and outcome["exit_code"] == 0,
-                exit_code=outcome["exit_code"],
-                stdout=self._output(1),
-                stderr=self._output(2),
-                error=outcome["error"] or None,
-                reason=ExitReason(outcome["reason"]),
-                signal=outcome["signal"] or -1,
-                handler_errors=list(self._failures),
-                limits=outcome.get("limits", {}),
-                degraded=self._degraded,
-            )
+            self._result = result_of(self._handle, self._supervision.chains, self._failures, self._degraded)
         except RuntimeError as error:
             raise from_core(error) from None
         finally:
             self.close()
-
-    def _note_expired(self) -> None:
-        for _, syscall, pid, stage in json.loads(core().core_Expired(self._handle)):
-            chain = self._supervision.chains[syscall]
-            link = chain.links[stage]
-            error = TimeoutError(f"no decision within the time limit of {link.timeout} s")
-            self._failures.add(HandlerFailure(link.handler, syscall, pid, error, chain.constants[stage]))
-
-    def _output(self, stream: int) -> bytes:
-        extension = core()
-        data = extension.core_Output(self._handle, stream)
-        extension.IncRef(data)
-        try:
-            return bytes(extension.Slice_byte_to_bytes(data))
-        finally:
-            extension.DecRef(data)
 
 
 async def _see_through(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -454,11 +335,6 @@ async def _see_through(coroutine: Coroutine[Any, Any, None]) -> None:
     while not task.done():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.shield(task)
-
-
-def _identity(fd: int) -> tuple[int, int]:
-    status = os.fstat(fd)
-    return status.st_dev, status.st_ino
 
 
 def _chain_request(number: int, chain: Chain) -> dict[str, Any]:

@@ -160,8 +160,8 @@ class Workers:
             Whether all have ended.
         """
         deadline = time.monotonic() + (grace or 0)
-        with self._lock:
-            threads = list(self._threads)
+        # Without the lock, which an interrupted start may have left taken. A thread that has not begun finds the end.
+        threads = [thread for thread in self._threads if thread.ident is not None]
         for index, thread in enumerate(threads):
             if thread is threading.current_thread():
                 continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ._chain import HandlerSpec, chains_of, check_handler_timeout, check_on_exception, check_timeout
 from ._decision import discard
+from ._parts import Place
 from ._policy import policy_of
 from ._request import Command, StrPath, command_arguments, environment
 from ._run import Run, Supervision
@@ -118,7 +118,7 @@ class Sandbox:
         _check_name(self.name)
         check_on_exception("on_exception", self.on_exception)
         # References that do not keep the run: an interrupted one is over as soon as nobody has it any more.
-        self._place: dict[str, weakref.ref[Run]] = {}
+        self._place: Place = {}
         self._spawned: Process | None = None
 
     def run(

@@ -1,0 +1,49 @@
+"""What Go tells of a run that is over."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from ._chain import Chain
+from ._decision import Failures
+from ._extension import core
+from .protection import Protection
+from .result import ExitReason, HandlerFailure, Result
+
+__all__ = ["result_of"]
+
+
+def result_of(run: int, chains: Mapping[int, Chain], failures: Failures, degraded: list[Protection]) -> Result:
+    """Return the result of a run, given by its handle in Go; what took too long is added to the failures."""
+    outcome = json.loads(core().core_Outcome(run))
+    _note_expired(run, chains, failures)
+    return Result(
+        success=outcome["reason"] == ExitReason.EXITED and outcome["exit_code"] == 0,
+        exit_code=outcome["exit_code"],
+        stdout=_output(run, 1),
+        stderr=_output(run, 2),
+        error=outcome["error"] or None,
+        reason=ExitReason(outcome["reason"]),
+        signal=outcome["signal"] or -1,
+        handler_errors=list(failures),
+        limits=outcome.get("limits", {}),
+        degraded=degraded,
+    )
+
+
+def _note_expired(run: int, chains: Mapping[int, Chain], failures: Failures) -> None:
+    for _, syscall, pid, stage in json.loads(core().core_Expired(run)):
+        link = chains[syscall].links[stage]
+        error = TimeoutError(f"no decision within the time limit of {link.timeout} s")
+        failures.add(HandlerFailure(link.handler, syscall, pid, error, chains[syscall].constants[stage]))
+
+
+def _output(run: int, stream: int) -> bytes:
+    extension = core()
+    data = extension.core_Output(run, stream)
+    extension.IncRef(data)
+    try:
+        return bytes(extension.Slice_byte_to_bytes(data))
+    finally:
+        extension.DecRef(data)
