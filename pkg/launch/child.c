@@ -22,6 +22,11 @@
 #define CALL5(nr, a, b, c, d, e) \
 	rawcall(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e), 0)
 
+/* From linux/pidfd.h, where it is new. */
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
+
 /* The kernel's struct siginfo for waitid: 128 bytes, of which these are read. */
 struct wait_info {
 	int32_t signo, error, code, pad;
@@ -159,11 +164,13 @@ static void obey(struct sandlock_launch *launch)
 	tell(launch, &launch->order, 0);
 }
 
-/* Returns when the command is gone, or the host, or when neither can be watched. */
+/* Returns when the command is gone, or the host's program, or when neither can be watched. */
 static void watch(struct sandlock_launch *launch)
 {
 	uint64_t awaited = 1ULL << (SIGCHLD - 1) | 1ULL << (SANDLOCK_ORDER_SIGNAL - 1);
-	long host = CALL2(SYS_pidfd_open, launch->host_pid, 0);
+	long host = CALL2(SYS_pidfd_open, launch->host_thread, PIDFD_THREAD);
+	if (host == -EINVAL) /* before Linux 6.9; an execve of the host goes unnoticed there */
+		host = CALL2(SYS_pidfd_open, launch->host_pid, 0);
 	long signals = CALL4(SYS_signalfd4, -1, &awaited, KERNEL_SIGSET_SIZE, O_NONBLOCK);
 	if (host < 0 || signals < 0) {
 		/* A host that is gone already is no failure: there is nobody to read of it. */

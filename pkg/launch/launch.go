@@ -112,7 +112,7 @@ func Start(spec Spec) (*Process, error) {
 	}
 	shared.command.held_step = C.int32_t(len(command) - 1)
 	shared.nonce = C.uint64_t(spec.Nonce)
-	shared.host_pid = C.int32_t(os.Getpid())
+	shared.host_pid, shared.host_thread = C.int32_t(os.Getpid()), C.int32_t(hostThread())
 	shared.listener, shared.command_pidfd = -1, -1
 	if spec.ReaperRuleset >= 0 {
 		shared.contained = 1
