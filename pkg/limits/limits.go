@@ -10,6 +10,8 @@ type Mechanism string
 const (
 	Affinity Mechanism = "affinity" // the kernel, by the CPUs of the first process and a filter that keeps them
 	Rlimit   Mechanism = "rlimit"   // the kernel, for each process by itself
+
+	Supervisor Mechanism = "supervisor" // sandlock, which counts what the tree uses
 )
 
 // Mechanisms says of each limit that a policy sets what enforces it, by the name of its field.
@@ -20,6 +22,7 @@ func Mechanisms(rules *policy.Policy) map[string]Mechanism {
 		by  Mechanism
 	}{
 		"max_open_files": {rules.MaxOpenFiles != nil, Rlimit},
+		"max_processes":  {rules.MaxProcesses != nil, Supervisor},
 		"cpu_cores":      {rules.CPUCores != nil, Affinity},
 		"num_cpus":       {rules.NumCPUs != nil, Affinity},
 	} {

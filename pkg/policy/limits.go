@@ -21,6 +21,14 @@ func checkMaxOpenFiles(limit *uint64) *Error {
 	return nil
 }
 
+func checkMaxProcesses(limit *uint64) *Error {
+	if limit != nil && *limit == 0 {
+		return &Error{Field: "max_processes", Value: *limit, Problem: "leaves no process for the command",
+			Hint: "write 1 or more, or leave the field out"}
+	}
+	return nil
+}
+
 // maxCPUs is how many CPUs an affinity mask of ours has room for.
 const maxCPUs = 1024
 

@@ -46,6 +46,8 @@ type Policy struct {
 
 	// MaxOpenFiles (max_open_files) bounds the file descriptors of each process; nil leaves the host's bound.
 	MaxOpenFiles *uint64
+	// MaxProcesses (max_processes) bounds the processes of the whole tree, threads not counted; nil leaves the host's bound.
+	MaxProcesses *uint64
 	// CPUCores (cpu_cores) are the CPUs that the command may run on, by the kernel's numbers; nil leaves the host's.
 	CPUCores []int
 	// NumCPUs (num_cpus) is on how many CPUs the command may run at most: the first ones of CPUCores, or of the host's.
@@ -86,7 +88,7 @@ func (p *Policy) Normalized() (*Policy, error) {
 	if p.Cwd != "" {
 		n.Cwd = tidy(p.Cwd)
 	}
-	n.MaxOpenFiles, n.NumCPUs = clone(p.MaxOpenFiles), clone(p.NumCPUs)
+	n.MaxOpenFiles, n.MaxProcesses, n.NumCPUs = clone(p.MaxOpenFiles), clone(p.MaxProcesses), clone(p.NumCPUs)
 	n.CPUCores = unique(p.CPUCores)
 	return &n, nil
 }

@@ -55,13 +55,12 @@ func (p *preparation) prepare(s *Sandbox, command Command) error {
 	if p.chains, err = chainsOf(s.Handlers); err != nil {
 		return err
 	}
-	for _, part := range []func(*policy.Policy) error{p.confine, p.filter, p.identify, p.settle,
+	for _, part := range []func(*policy.Policy) error{p.confine, p.bound, p.filter, p.identify, p.settle,
 		p.changeDir, p.limit, p.pin} {
 		if err := part(rules); err != nil {
 			return err
 		}
 	}
-	p.process.limits = limits.Mechanisms(rules)
 	p.spec.Argv, p.spec.Env = command.Args, rules.Environ(command.Environ)
 	if p.spec.Path, err = lookUp(command.Args[0], p.spec.Env, p.spec.Dir); err != nil {
 		return err
@@ -146,9 +145,7 @@ func (p *preparation) filter(rules *policy.Policy) error {
 	p.spec.Filter = filter.Program
 	if len(p.chains) > 0 {
 		p.spec.FilterFlags = seccomp.ListenerFlags()
-		chain := p.chains[unix.SYS_RT_SIGACTION]
-		chain.Handlers = append([]supervise.Handler{supervise.RestartCalls}, chain.Handlers...)
-		p.chains[unix.SYS_RT_SIGACTION] = chain
+		p.ask(unix.SYS_RT_SIGACTION, supervise.RestartCalls)
 	}
 	return nil
 }
@@ -186,6 +183,32 @@ func (p *preparation) limit(rules *policy.Policy) error {
 			Rlimit: unix.Rlimit{Cur: wish.Soft, Max: wish.Hard}})
 	}
 	return nil
+}
+
+// bound sets up what a limit needs of the supervisor.
+func (p *preparation) bound(rules *policy.Policy) error {
+	p.process.limits = limits.Mechanisms(rules)
+	if rules.MaxProcesses == nil {
+		return nil
+	}
+	denied, err := seccomp.Native().Expand(rules.ExtraDenySyscalls)
+	if err != nil {
+		return fmt.Errorf("extra_deny_syscalls: %w", err)
+	}
+	p.process.forks = limits.NewForks(*rules.MaxProcesses)
+	for _, nr := range p.process.forks.Calls() {
+		if !slices.Contains(denied, nr) {
+			p.ask(nr, p.process.forks)
+		}
+	}
+	return nil
+}
+
+// ask puts a handler of ours before those of the user.
+func (p *preparation) ask(nr int, handler supervise.Handler) {
+	chain := p.chains[nr]
+	chain.Handlers = slices.Insert(chain.Handlers, 0, handler)
+	p.chains[nr] = chain
 }
 
 func (p *preparation) pin(rules *policy.Policy) error {

@@ -29,6 +29,7 @@ type Process struct {
 	killed         atomic.Bool
 	wakeup         int // an eventfd: readable after Wake
 	limits         map[string]limits.Mechanism
+	forks          *limits.Forks // nil without max_processes
 
 	degraded   []policy.Protection
 	supervisor *supervise.Supervisor

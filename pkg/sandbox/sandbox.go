@@ -90,6 +90,11 @@ func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 		if err != nil {
 			return nil, nil, errors.Join(err, p.Close())
 		}
+		if p.forks != nil {
+			if err := p.forks.Begin(p.launched.Reaper); err != nil {
+				return nil, nil, errors.Join(err, listener.Close(), p.Close())
+			}
+		}
 		ruleset, err := unix.FcntlInt(uintptr(preparation.spec.Ruleset), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
 			return nil, nil, errors.Join(fmt.Errorf("keep the ruleset: %w", err), listener.Close(), p.Close())

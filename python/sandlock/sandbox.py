@@ -67,6 +67,8 @@ class Sandbox:
 
     max_open_files: int | None = None
     """Open files of each process: RLIMIT_NOFILE, soft and hard, see setrlimit(2). None leaves the host's limit."""
+    max_processes: int | None = None
+    """Processes of the whole tree; threads are not counted. Beyond it fork and its kin fail with EAGAIN."""
     cpu_cores: Sequence[int] | None = None
     """The CPUs to run on, by number: an affinity (sched_setaffinity(2)) that the command cannot change. None leaves the
     host's."""

@@ -1,0 +1,116 @@
+package limits
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// A process is what /proc tells of one.
+type process struct {
+	pid     int
+	parent  int    // the thread that made it, or who has adopted it
+	start   uint64 // with the number, no two processes have the same
+	threads int
+}
+
+// descendants are the processes below root, zombies included. One that is forked meanwhile may be missing.
+func descendants(root int) ([]process, error) {
+	var found []process
+	seen := make(map[int]bool)
+	for {
+		before := len(seen)
+		waiting, err := children(root)
+		if err != nil {
+			return nil, fmt.Errorf("find the tree's processes: %w", err)
+		}
+		for len(waiting) > 0 {
+			p := waiting[len(waiting)-1]
+			waiting = waiting[:len(waiting)-1]
+			if seen[p.pid] {
+				continue
+			}
+			seen[p.pid] = true
+			below, err := children(p.pid)
+			if err == nil {
+				err = p.read()
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("find the tree's processes: %w", err)
+			}
+			found, waiting = append(found, p), append(waiting, below...)
+		}
+		// Whose parents have ended meanwhile are the root's by now: look again, until there is none that is new.
+		if len(seen) == before {
+			return found, nil
+		}
+	}
+}
+
+// children are those of all threads of a process, see proc_tid_children(5).
+func children(pid int) ([]process, error) {
+	folder := "/proc/" + strconv.Itoa(pid) + "/task/"
+	threads, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, gone(err)
+	}
+	var found []process
+	for _, thread := range threads {
+		parent, err := strconv.Atoi(thread.Name())
+		if err != nil {
+			return nil, fmt.Errorf("the threads of process %d: %w", pid, err)
+		}
+		text, err := os.ReadFile(folder + thread.Name() + "/children")
+		if err != nil && len(threads) == 1 {
+			return nil, gone(err)
+		}
+		for _, field := range bytes.Fields(text) {
+			child, err := strconv.Atoi(string(field))
+			if err != nil {
+				return nil, fmt.Errorf("the children of process %d: %w", pid, err)
+			}
+			found = append(found, process{pid: child, parent: parent})
+		}
+	}
+	return found, nil
+}
+
+// read fills in what proc_pid_stat(5) tells.
+func (p *process) read() error {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/stat")
+	if err != nil {
+		return gone(err)
+	}
+	// The name, in parentheses, may hold anything; the third field follows it.
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	number := func(field int) uint64 {
+		if field-3 >= len(fields) {
+			err = errors.New("too few fields")
+			return 0
+		}
+		value, failed := strconv.ParseUint(string(fields[field-3]), 10, 64)
+		err = errors.Join(err, failed)
+		return value
+	}
+	p.threads, p.start = int(number(20)), number(22)
+	if err != nil {
+		return fmt.Errorf("read /proc/%d/stat: %w", p.pid, err)
+	}
+	return nil
+}
+
+// gone makes ESRCH, which files of /proc give that were opened before their process ended, fs.ErrNotExist as well.
+func gone(err error) error {
+	if errors.Is(err, unix.ESRCH) {
+		return fs.ErrNotExist
+	}
+	return err
+}
