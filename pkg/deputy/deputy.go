@@ -71,6 +71,18 @@ func (d *Deputy) run(do func(*thread) Result) (Result, error) {
 	return <-results, nil
 }
 
+// Do does something on a confined thread, and waits for it. A panic there is an error.
+func (d *Deputy) Do(do func()) error {
+	result, err := d.run(func(*thread) Result {
+		do()
+		return Result{}
+	})
+	if err == nil && result.Errno != 0 {
+		err = result.Errno
+	}
+	return err
+}
+
 // send gives a job to an idle thread, or to a new one.
 func (d *Deputy) send(j job) error {
 	d.mu.Lock()

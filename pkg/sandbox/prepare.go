@@ -25,6 +25,7 @@ type preparation struct {
 	process *Process
 	chains  map[int]supervise.Chain
 	network network.Plan
+	judge   *network.Judge // of what the kernel does not judge alone
 	spec    launch.Spec
 	open    []interface{ Close() error }
 }
@@ -105,9 +106,9 @@ func (p *preparation) confine(rules *policy.Policy) error {
 	}
 	p.own(ruleset)
 	p.spec.Ruleset, p.process.degraded = ruleset.Fd(), ruleset.Degraded()
-	if p.network = ruleset.Network(); p.network.Supervised() {
-		return &policy.Error{Field: "net_allow", Problem: "or another rule about the network is one that the kernel alone cannot enforce, and these are not judged yet",
-			Hint: `write TCP ports of any address, as in "tcp://*:443", and 0 among the ports to bind`}
+	p.network = ruleset.Network()
+	if err := p.judgeNetwork(rules); err != nil {
+		return err
 	}
 	p.spec.ReaperRuleset = -1
 	if slices.Contains(rules.Disable, policy.SignalScope) {
@@ -143,12 +144,17 @@ func (p *preparation) filter(rules *policy.Policy) error {
 		return err
 	}
 	p.spec.Filter = filter.Program
-	if len(p.chains) > 0 {
+	if p.supervised() {
 		p.spec.FilterFlags = seccomp.ListenerFlags()
+	}
+	if len(p.chains) > 0 {
 		p.ask(unix.SYS_RT_SIGACTION, supervise.RestartCalls)
 	}
 	return nil
 }
+
+// supervised reports whether calls are sent to the supervisor.
+func (p *preparation) supervised() bool { return len(p.chains) > 0 || p.network.Supervised() }
 
 // changeDir opens the working directory, so that what was checked is what the command gets.
 func (p *preparation) changeDir(rules *policy.Policy) error {

@@ -12,6 +12,7 @@ import (
 	"sandlock/pkg/deputy"
 	"sandlock/pkg/launch"
 	"sandlock/pkg/limits"
+	"sandlock/pkg/netcall"
 	"sandlock/pkg/policy"
 	"sandlock/pkg/supervise"
 )
@@ -33,8 +34,9 @@ type Process struct {
 
 	degraded   []policy.Protection
 	supervisor *supervise.Supervisor
-	deputy     *deputy.Deputy // beside the supervisor
-	served     chan struct{}  // closed when the supervisor's own thread is done; nil without one
+	deputy     *deputy.Deputy     // beside the supervisor
+	network    *netcall.Performer // inside the deputy's domain; nil without rules for it
+	served     chan struct{}      // closed when the supervisor's own thread is done; nil without one
 
 	mu       sync.Mutex // guards launched against a Kill while it is freed, and the streams
 	streams  [3]int     // ends of Streams that nobody has taken
@@ -219,7 +221,11 @@ func (p *Process) finish() {
 	p.mu.Unlock()
 	p.note(err)
 	if p.supervisor != nil {
-		p.note(errors.Join(p.supervisor.Close(), p.deputy.Close()))
+		p.note(p.supervisor.Close())
+		if p.network != nil {
+			p.network.Close()
+		}
+		p.note(p.deputy.Close())
 		if p.served != nil {
 			<-p.served
 		}

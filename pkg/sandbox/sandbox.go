@@ -100,6 +100,7 @@ func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 			return nil, nil, errors.Join(fmt.Errorf("keep the ruleset: %w", err), listener.Close(), p.Close())
 		}
 		p.deputy = deputy.New(ruleset)
+		p.network = performNetwork(preparation.network, preparation.judge, p.deputy, preparation.chains)
 		p.supervise(supervise.New(listener, preparation.chains, p.launched.Reaper))
 	}
 	return p, nil, nil

@@ -78,13 +78,13 @@ func (a Action) isKill() bool {
 }
 
 // apply answers the notification, and gives the number of a descriptor that the task got. That the task is gone is
-// notify.ErrGone for actions with a descriptor, and no error otherwise.
+// notify.ErrGone for actions with a descriptor, and no error otherwise. What lets the call go on is proceed.
 //
 // A descriptor that cannot be given is an errno for the task, never Continue: the call must not run unmediated.
-func (a Action) apply(n *notify.Notification, root int) (fd int, err error) {
+func (a Action) apply(n *notify.Notification, root int, proceed func() error) (fd int, err error) {
 	switch a.kind {
 	case kindNone, kindContinue:
-		return -1, n.Continue()
+		return -1, proceed()
 	case kindFail:
 		return -1, n.Fail(a.errno)
 	case kindReturn:
@@ -95,7 +95,7 @@ func (a Action) apply(n *notify.Notification, root int) (fd int, err error) {
 		if err := n.PlaceFD(a.fd, a.target, a.flags); err != nil {
 			return -1, errors.Join(err, n.Fail(errnoOf(err)))
 		}
-		return a.target, n.Continue()
+		return a.target, proceed()
 	case kindSendFD:
 		fd, err := n.SendFD(a.fd, a.flags)
 		if errors.Is(err, notify.ErrMisanswered) {

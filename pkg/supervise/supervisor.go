@@ -24,9 +24,17 @@ type HandlerFunc func(*notify.Notification) Action
 // Handle calls f.
 func (f HandlerFunc) Handle(n *notify.Notification) Action { return f(n) }
 
+// A Performer performs a system call in the kernel's place, where an answer would let the kernel go on with it.
+type Performer interface {
+	// Perform answers the notification, now or, with a copy of it, later.
+	Perform(*notify.Notification) error
+}
+
 // A Chain says who answers one system call: the first answer that is not Continue wins.
 type Chain struct {
 	Handlers []Handler
+	// Performer performs the call that is to be continued; the kernel where there is none.
+	Performer Performer
 	// Pulled hands what the handlers have not answered to a worker.
 	Pulled bool
 	// Fallback is the constant action of a pulled chain: it answers where a worker does not, for whatever reason.
@@ -229,7 +237,11 @@ func (s *Supervisor) answer(a Action, n *notify.Notification) (fd int, err error
 	if a.isKill() {
 		s.killed.Store(true)
 	}
-	return a.apply(n, s.root)
+	proceed := n.Continue
+	if chain, ok := s.chains[n.Syscall()]; ok && chain.Performer != nil {
+		proceed = func() error { return chain.Performer.Perform(n) }
+	}
+	return a.apply(n, s.root, proceed)
 }
 
 // maxNoted bounds what a child can make the supervisor remember.

@@ -27,14 +27,14 @@ def loopback(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def make_server() -> Iterator[MakeServer]:
-    """Make TCP servers that listen at an address, at a port that the kernel picks."""
+    """Make TCP servers that listen at an address, at a port that the kernel picks unless one is given."""
     servers: list[socket.socket] = []
 
-    def make(host: str) -> socket.socket:
+    def make(host: str, port: int = 0, backlog: int = 128) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         servers.append(socket.socket(family))
-        servers[-1].bind((host, 0))
-        servers[-1].listen()
+        servers[-1].bind((host, port))
+        servers[-1].listen(backlog)
         servers[-1].setblocking(False)
         return servers[-1]
 

@@ -154,7 +154,7 @@ def test_wrong_rules(field: str, value: object, words: str) -> None:
         Sandbox(**{field: value}).run(["true"])  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("rule", ["tcp://127.0.0.1:80", "localhost:80", "*:80", "icmp://127.0.0.1"])
+@pytest.mark.parametrize("rule", ["localhost:80", "*:80", "icmp://127.0.0.1"])
 def test_rules_that_the_kernel_cannot_tell_are_refused(rule: str) -> None:
     with pytest.raises(PolicyError, match="not judged yet"):
         tool_sandbox(net_allow=[rule]).run(["true"])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import Callable
+from typing import Protocol
 
 AF_INET, AF_INET6 = int(socket.AF_INET), int(socket.AF_INET6)
 STREAM, DGRAM = int(socket.SOCK_STREAM), int(socket.SOCK_DGRAM)
 
-MakeServer = Callable[[str], socket.socket]
-"""Makes a TCP server that listens at an address of this machine."""
+
+class MakeServer(Protocol):
+    """Makes a TCP server that listens at an address of this machine, and whose own calls do not block."""
+
+    def __call__(self, host: str, port: int = 0, backlog: int = 128) -> socket.socket: ...
 
 
 def has_ipv6() -> bool:

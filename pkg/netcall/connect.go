@@ -1,0 +1,100 @@
+package netcall
+
+import (
+	"errors"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/policy"
+)
+
+// connecting is connect(2).
+type connecting struct {
+	to     address
+	waited error // what the kernel said while the connection was being made
+}
+
+func (c *call) newConnect(args [6]uint64) (operation, error) {
+	to, err := readAddress(&c.n, args[1], int(int32(args[2])))
+	if err != nil {
+		return nil, err
+	}
+	if to.family == unix.AF_UNSPEC && c.socket.transport() != 0 {
+		return &connecting{to: to}, nil // to dissolve a connection leads nowhere
+	}
+	return &connecting{to: to}, c.mayReach(to)
+}
+
+// mayReach refuses peers that are not granted, and sockets that no rule is about.
+func (c *call) mayReach(to address) error {
+	transport := c.socket.transport()
+	switch {
+	case transport == 0:
+		return errDenied
+	case !to.peer.IsValid():
+		return unix.EAFNOSUPPORT
+	case !c.judge.MayReach(transport, to.peer):
+		return errDenied
+	}
+	return nil
+}
+
+// try connects. Only TCP takes time: once the socket is ready, connecting again gives what came of it.
+func (o *connecting) try(c *call) (int64, error) {
+	if c.socket.transport() != policy.TCP {
+		return 0, c.inside(func() error { return o.connect(c.socket) })
+	}
+	c.modes.Lock()
+	defer c.modes.Unlock()
+	if c.socket.nonblocking() {
+		return 0, c.inside(func() error { return o.connect(c.socket) })
+	}
+	if err := c.socket.setNonblocking(true); err != nil {
+		return 0, err
+	}
+	defer c.socket.setNonblocking(false)
+	err := c.inside(func() error { return o.connect(c.socket) })
+	if errors.Is(err, unix.EINPROGRESS) || errors.Is(err, unix.EALREADY) {
+		o.waited = err
+		return 0, errNotYet
+	}
+	return 0, err
+}
+
+func (o *connecting) connect(s *socket) error {
+	_, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(s.fd), uintptr(unsafe.Pointer(&o.to.raw[0])), uintptr(len(o.to.raw)))
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+func (o *connecting) cutShort(reason error) (int64, error) {
+	if reason == errTimeout {
+		return 0, o.waited
+	}
+	return 0, reason
+}
+
+// inside does something on a thread of the sandbox's domain.
+func (c *call) inside(do func() error) error {
+	var err error
+	if failed := c.deputy.Do(func() { err = do() }); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// fionbio is FIONBIO of asm-generic/ioctls.h, which x/sys/unix lacks for Linux.
+const fionbio = 0x5421
+
+// setNonblocking changes nothing but the one flag, which all duplicates of the socket share: the task's other threads
+// may see it for the time of a system call.
+func (s *socket) setNonblocking(on bool) error {
+	value := 0
+	if on {
+		value = 1
+	}
+	return unix.IoctlSetPointerInt(s.fd, fionbio, value)
+}

@@ -1,0 +1,182 @@
+package netcall
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// tick is how often the waits are looked after while there are any: for a signal to the task, its death, or the end of
+// its time. The kernel tells of none of these.
+const tick = 20 * time.Millisecond
+
+// maxWaiting bounds the calls that wait at a time, each of which holds a descriptor of ours.
+const maxWaiting = 1000
+
+// errRestart is the kernel's ERESTARTSYS: the call is made anew after a signal handler that wants it so, and else fails
+// with EINTR. The kernel must find a signal when it sees it, or else the task does.
+const errRestart = unix.Errno(512)
+
+// errTimeout says that SO_SNDTIMEO is over.
+var errTimeout = errors.New("the time to send is over")
+
+// A queue has the calls that wait for their sockets. One goroutine waits for all of them.
+type queue struct {
+	mu     sync.Mutex
+	fresh  []*call
+	count  int
+	wakeup int // an eventfd, once there was a call
+	done   chan struct{}
+	closed bool
+}
+
+// add lets a call wait.
+func (q *queue) add(p *Performer, c *call) error {
+	if c.patience > 0 {
+		c.deadline = time.Now().Add(c.patience)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.closed:
+		return errors.New("a call came after the end")
+	case q.count >= maxWaiting:
+		return fmt.Errorf("%d calls wait for their sockets already", q.count)
+	case q.done == nil:
+		var err error
+		if q.wakeup, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+			return fmt.Errorf("make an eventfd: %w", err)
+		}
+		q.done = make(chan struct{})
+		go q.serve(p)
+	}
+	q.fresh = append(q.fresh, c)
+	q.count++
+	return q.wake()
+}
+
+func (q *queue) wake() error {
+	one := [8]byte{1}
+	_, err := unix.Write(q.wakeup, one[:])
+	return err
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	running := q.done != nil
+	if running {
+		q.wake() // fails only when it is to be read anyway
+	}
+	q.mu.Unlock()
+	if running {
+		<-q.done
+		unix.Close(q.wakeup)
+	}
+}
+
+// serve waits for sockets, and goes on with their calls.
+func (q *queue) serve(p *Performer) {
+	defer close(q.done)
+	var calls []*call
+	lastTick := time.Now()
+	for {
+		q.mu.Lock()
+		calls, q.fresh = append(calls, q.fresh...), nil
+		closed := q.closed
+		q.mu.Unlock()
+		if closed {
+			for _, c := range calls {
+				c.close()
+			}
+			return
+		}
+		ready := q.poll(calls)
+		ticked := time.Since(lastTick) >= tick
+		if ticked {
+			lastTick = time.Now()
+		}
+		i := -1
+		before := len(calls)
+		calls = slices.DeleteFunc(calls, func(c *call) bool {
+			i++
+			over := ready[i] && c.proceed(p) || ticked && c.look()
+			if over {
+				c.close()
+			}
+			return over
+		})
+		q.mu.Lock()
+		q.count -= before - len(calls)
+		q.mu.Unlock()
+	}
+}
+
+// poll waits until a socket is ready, something happens to the queue, or the next tick, if there are calls.
+func (q *queue) poll(calls []*call) (ready []bool) {
+	watched := make([]unix.PollFd, len(calls), len(calls)+1)
+	for i, c := range calls {
+		watched[i] = unix.PollFd{Fd: int32(c.socket.fd), Events: unix.POLLOUT}
+		if c.spun {
+			watched[i].Fd = -1
+		}
+	}
+	watched = append(watched, unix.PollFd{Fd: int32(q.wakeup), Events: unix.POLLIN})
+	patience := -1
+	if len(calls) > 0 {
+		patience = int(tick / time.Millisecond)
+	}
+	ready = make([]bool, len(calls))
+	if _, err := unix.Poll(watched, patience); err != nil {
+		return ready // EINTR, or no memory now
+	}
+	for i := range calls {
+		ready[i] = watched[i].Revents != 0
+	}
+	if watched[len(calls)].Revents != 0 {
+		var count [8]byte
+		unix.Read(q.wakeup, count[:])
+	}
+	return ready
+}
+
+// proceed tries a call again, and reports whether it is over.
+func (c *call) proceed(p *Performer) bool {
+	c.spun = true // until the next tick: a socket may seem ready and not be
+	over, err := p.attempt(c)
+	return over || err != nil
+}
+
+// look ends a wait that is to end: with the task, with its time, or by a signal.
+func (c *call) look() (over bool) {
+	c.spun = false
+	if !c.n.Valid() {
+		return true
+	}
+	if !c.deadline.IsZero() && time.Now().After(c.deadline) {
+		c.answer(c.cutShort(errTimeout))
+		return true
+	}
+	s, err := statusOf(c.n.Task())
+	if err != nil {
+		return false // dying: the notification will tell
+	}
+	certain, possible := s.signalled()
+	if possible && !certain {
+		c.doubts++
+	}
+	const isOurs = 3 // nobody else takes it
+	switch {
+	case certain && c.patience == 0:
+		c.answer(c.cutShort(errRestart))
+	case certain || c.doubts >= isOurs:
+		c.answer(c.cutShort(unix.EINTR))
+	default:
+		return false
+	}
+	return true
+}

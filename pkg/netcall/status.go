@@ -1,0 +1,49 @@
+package netcall
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// A status is what proc(5) tells about a task that waits.
+type status struct {
+	process int
+	threads int
+	// Sets of signals: pending for the task, for its process, and what it blocks.
+	pending, shared, blocked uint64
+}
+
+func statusOf(task int) (status, error) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(task) + "/status")
+	if err != nil {
+		return status{}, err
+	}
+	return parseStatus(string(text))
+}
+
+func parseStatus(text string) (s status, err error) {
+	fields := make(map[string]string)
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(line, ":")
+		fields[name] = strings.TrimSpace(value)
+	}
+	number := func(name string, base int) uint64 {
+		value, failed := strconv.ParseUint(fields[name], base, 64)
+		if failed != nil {
+			err = fmt.Errorf("read %s of a task: %w", name, failed)
+		}
+		return value
+	}
+	s.process, s.threads = int(number("Tgid", 10)), int(number("Threads", 10))
+	s.pending, s.shared, s.blocked = number("SigPnd", 16), number("ShdPnd", 16), number("SigBlk", 16)
+	return s, err
+}
+
+// signalled reports whether a signal waits for the task to come back, and whether that is certain: one for the whole
+// process may be another thread's to take.
+func (s status) signalled() (certain, possible bool) {
+	certain = s.pending&^s.blocked != 0 || s.threads == 1 && s.shared&^s.blocked != 0
+	return certain, s.shared&^s.blocked != 0
+}
