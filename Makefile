@@ -4,7 +4,7 @@ EXTENSION := python/sandlock/_core.abi3.so
 EXTENSION_SOURCES := go.mod go.sum $(shell find bindings pkg -type f ! -name '*_test.go' ! -path '*/__pycache__/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench fmt lint wheels clean
+.PHONY: help build demo test bench fmt lint wheels matrix clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -35,10 +35,11 @@ lint: build .venv/tools ## check the sources without running them
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-wheels: .venv/tools ## build the wheel into dist/ and show what it needs
-	rm -rf dist
-	$(BIN)/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
-	$(BIN)/auditwheel show dist/*.whl
+wheels: .venv/wheels ## build the sdist and the wheels of all architectures into dist/
+	$(BIN)/python -m bindings.build.wheels
+
+matrix: wheels .venv/tools ## run the tests with every CPython of this machine, against the wheel
+	$(BIN)/python tests/run_interpreters.py $(ARGS)
 
 clean: ## remove everything that was built
 	rm -rf .venv build dist $(EXTENSION) .mypy_cache .pytest_cache .ruff_cache
@@ -52,6 +53,10 @@ clean: ## remove everything that was built
 
 .venv/tools: .venv/built
 	$(BIN)/pip install --quiet --group test --group lint
+	touch $@
+
+.venv/wheels: .venv/built
+	$(BIN)/pip install --quiet --group wheels
 	touch $@
 
 $(EXTENSION): $(EXTENSION_SOURCES) | .venv/built

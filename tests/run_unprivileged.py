@@ -8,7 +8,6 @@ Arguments are handed on to pytest.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("bindings", "examples", "pkg", "tests")
+sys.path.insert(0, str(ROOT))
+
+from tests.support.installed import build_wheel, copy_checkout, make_venv  # noqa: E402
+
 NOBODY = 65534
 
 
@@ -30,9 +32,9 @@ def main() -> int:
         stage.chmod(0o755)
         home = stage / "home"
         home.mkdir()
-        _copy_checkout(stage / "checkout")
-        wheel = _build_wheel(stage / "dist")
-        python = _make_venv(stage / "venv", wheel)
+        copy_checkout(stage / "checkout")
+        wheel = build_wheel(stage / "dist")
+        python = make_venv(_reachable_python(), stage / "venv", wheel)
         go_tests = _build_go_tests(stage / "go")
         for path in (home, stage / "checkout", *(stage / "checkout").rglob("*")):
             os.lchown(path, NOBODY, NOBODY)
@@ -51,31 +53,6 @@ def main() -> int:
         print(f"as uid {NOBODY}: pytest", flush=True)
         pytest = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *sys.argv[1:]]
         return _run_as_nobody(pytest, stage / "checkout", env)
-
-
-def _copy_checkout(target: Path) -> None:
-    for name in COPIED:
-        if (ROOT / name).exists():
-            skip = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, target / name, symlinks=True, ignore=skip)
-    for name in ("README.md", "pyproject.toml"):
-        shutil.copy(ROOT / name, target)
-
-
-def _build_wheel(folder: Path) -> Path:
-    options = ["--quiet", "--no-build-isolation", "--no-deps", "--wheel-dir", str(folder)]
-    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(ROOT)], check=True)
-    (wheel,) = folder.glob("*.whl")
-    return wheel
-
-
-def _make_venv(folder: Path, wheel: Path) -> Path:
-    """Install wheel and the test tools into a new venv and return its interpreter."""
-    subprocess.run([_reachable_python(), "-m", "venv", "--without-pip", folder], check=True)
-    python = folder / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-    subprocess.run([*pip, "--group", f"{ROOT}/pyproject.toml:test", str(wheel)], check=True)
-    return python
 
 
 def _reachable_python() -> str:

@@ -17,14 +17,15 @@ VERSIONS = ["3.9", "3.10", "3.11", "3.12", "3.13"]
 
 def find_python(version: str) -> str:
     """Return the interpreter of a version. Where none is found, the test is skipped."""
-    python = _find(version)
+    python = interpreter(version)
     if python is None:
         pytest.skip(f"uid {os.geteuid()} finds no CPython {version} in pyenv or on PATH")
     return python
 
 
 @functools.cache
-def _find(version: str) -> str | None:
+def interpreter(version: str) -> str | None:
+    """Return the interpreter of a version, or None where the current user finds none."""
     return next(filter(_runs, _candidates(version)), None)
 
 
