@@ -183,7 +183,7 @@ func Outcome(handle int64) (text string, err error) {
 		return "", encode(errors.New("the run has not started"))
 	}
 	o := outcome{ExitCode: r.result.ExitCode, Signal: int(r.result.Signal), Reason: int(r.result.Reason),
-		Limits: r.result.Limits}
+		Limits: r.result.Limits, Exceeded: r.result.Exceeded}
 	if r.result.Err != nil {
 		o.Error = r.result.Err.Error()
 	}
@@ -198,7 +198,8 @@ type outcome struct {
 	Reason   int    `json:"reason"`
 	Error    string `json:"error"`
 
-	Limits map[string]limits.Mechanism `json:"limits,omitempty"`
+	Limits   map[string]limits.Mechanism `json:"limits,omitempty"`
+	Exceeded string                      `json:"exceeded,omitempty"`
 }
 
 // Output is what was captured of stdout (1) or stderr (2), once Outcome has been asked.

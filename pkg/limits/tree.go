@@ -16,8 +16,12 @@ type process struct {
 	pid     int
 	parent  int    // the thread that made it, or who has adopted it
 	start   uint64 // with the number, no two processes have the same
+	flags   uint64
 	threads int
 }
+
+// loading reports whether a process was forked and has not executed a program since: PF_FORKNOEXEC of the kernel.
+func (p process) loading() bool { return p.flags&0x40 != 0 }
 
 // descendants are the processes below root, zombies included. One that is forked meanwhile may be missing.
 func descendants(root int) ([]process, error) {
@@ -100,7 +104,7 @@ func (p *process) read() error {
 		err = errors.Join(err, failed)
 		return value
 	}
-	p.threads, p.start = int(number(20)), number(22)
+	p.flags, p.threads, p.start = number(9), int(number(20)), number(22)
 	if err != nil {
 		return fmt.Errorf("read /proc/%d/stat: %w", p.pid, err)
 	}

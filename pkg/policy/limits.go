@@ -21,6 +21,14 @@ func checkMaxOpenFiles(limit *uint64) *Error {
 	return nil
 }
 
+func checkMaxMemory(limit *uint64) *Error {
+	if limit != nil && *limit == 0 {
+		return &Error{Field: "max_memory", Value: *limit, Problem: "leaves the command no memory",
+			Hint: "most programs need 16M or more; leave the field out for no limit"}
+	}
+	return nil
+}
+
 func checkMaxProcesses(limit *uint64) *Error {
 	if limit != nil && *limit == 0 {
 		return &Error{Field: "max_processes", Value: *limit, Problem: "leaves no process for the command",

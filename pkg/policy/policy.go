@@ -46,6 +46,8 @@ type Policy struct {
 
 	// MaxOpenFiles (max_open_files) bounds the file descriptors of each process; nil leaves the host's bound.
 	MaxOpenFiles *uint64
+	// MaxMemory (max_memory) bounds the memory of the whole tree, in bytes; nil leaves the host's bound.
+	MaxMemory *uint64
 	// MaxProcesses (max_processes) bounds the processes of the whole tree, threads not counted; nil leaves the host's bound.
 	MaxProcesses *uint64
 	// CPUCores (cpu_cores) are the CPUs that the command may run on, by the kernel's numbers; nil leaves the host's.
@@ -88,6 +90,7 @@ func (p *Policy) Normalized() (*Policy, error) {
 	if p.Cwd != "" {
 		n.Cwd = tidy(p.Cwd)
 	}
+	n.MaxMemory = clone(p.MaxMemory)
 	n.MaxOpenFiles, n.MaxProcesses, n.NumCPUs = clone(p.MaxOpenFiles), clone(p.MaxProcesses), clone(p.NumCPUs)
 	n.CPUCores = unique(p.CPUCores)
 	return &n, nil

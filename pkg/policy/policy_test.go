@@ -59,6 +59,7 @@ func TestValidateRefuses(t *testing.T) {
 		"NUL in cwd":        {Policy{Cwd: "\x00"}, `cwd: "\x00" contains a NUL byte; the kernel ends every string at a NUL byte: take it out`},
 		"no files":          {Policy{MaxOpenFiles: limit(0)}, "max_open_files: 0 leaves no room for standard input, output and error; most programs need 10 or more; leave the field out to keep the host's limit"},
 		"absurdly many":     {Policy{MaxOpenFiles: limit(1 << 40)}, "max_open_files: 1099511627776 is more than any kernel allows; leave the field out to keep the host's limit"},
+		"no memory":         {Policy{MaxMemory: limit(0)}, "max_memory: 0 leaves the command no memory; most programs need 16M or more; leave the field out for no limit"},
 		"no process":        {Policy{MaxProcesses: limit(0)}, "max_processes: 0 leaves no process for the command; write 1 or more, or leave the field out"},
 		"no CPUs":           {Policy{CPUCores: []int{}}, "cpu_cores: [] names no CPU to run on; leave the field out for all that the host may use"},
 		"negative CPU":      {Policy{CPUCores: []int{0, -1}}, "cpu_cores: -1 is not the number of a CPU; they are numbered from 0 to 1023, see /sys/devices/system/cpu/online"},

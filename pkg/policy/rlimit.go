@@ -20,6 +20,9 @@ func (p *Policy) Rlimits() []Rlimit {
 	if p.MaxOpenFiles != nil {
 		limits = append(limits, Rlimit{Name: "max_open_files", Resource: unix.RLIMIT_NOFILE, Soft: *p.MaxOpenFiles, Hard: *p.MaxOpenFiles})
 	}
+	if p.MaxMemory != nil {
+		limits = append(limits, Rlimit{Name: "max_memory", Resource: unix.RLIMIT_DATA, Soft: *p.MaxMemory, Hard: *p.MaxMemory})
+	}
 	return limits
 }
 

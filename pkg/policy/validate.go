@@ -21,6 +21,7 @@ func (p *Policy) Validate() error {
 		func() *Error { return checkUmask(p.Umask) },
 		func() *Error { return checkNUL("cwd", p.Cwd) },
 		func() *Error { return checkMaxOpenFiles(p.MaxOpenFiles) },
+		func() *Error { return checkMaxMemory(p.MaxMemory) },
 		func() *Error { return checkMaxProcesses(p.MaxProcesses) },
 		func() *Error { return checkCPUCores(p.CPUCores) },
 		func() *Error { return checkNumCPUs(p.NumCPUs) },

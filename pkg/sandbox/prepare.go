@@ -193,7 +193,7 @@ func (p *preparation) limit(rules *policy.Policy) error {
 
 // bound sets up what a limit needs of the supervisor.
 func (p *preparation) bound(rules *policy.Policy) error {
-	p.process.limits = limits.Mechanisms(rules)
+	p.process.limits, p.process.watch = limits.Mechanisms(rules), limits.NewWatch(rules)
 	if rules.MaxProcesses == nil {
 		return nil
 	}

@@ -31,6 +31,8 @@ type Process struct {
 	wakeup         int // an eventfd: readable after Wake
 	limits         map[string]limits.Mechanism
 	forks          *limits.Forks // nil without max_processes
+	watch          *limits.Watch // nil when there is nothing to watch
+	exceeded       string
 
 	degraded   []policy.Protection
 	supervisor *supervise.Supervisor
@@ -229,6 +231,10 @@ func (p *Process) finish() {
 		if p.served != nil {
 			<-p.served
 		}
+	}
+	if p.watch != nil {
+		p.exceeded, err = p.watch.End()
+		p.note(err)
 	}
 	// Nobody writes any more: what is in the pipes is all.
 	p.note(errors.Join(p.stdout.read(), p.stderr.read(), p.closePipes()))

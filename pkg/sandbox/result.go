@@ -36,6 +36,8 @@ type Result struct {
 	Err error
 	// Limits says of each limit that the policy sets what has enforced it.
 	Limits map[string]limits.Mechanism
+	// Exceeded is the limit, by the name of its field, that the tree was killed for, or "".
+	Exceeded string
 	// Degraded are the protections that the kernel lacks, and that the policy allows to be missing.
 	Degraded []policy.Protection
 }
@@ -70,7 +72,7 @@ func (p *Process) asResult(status launch.Status) (*Result, error) {
 		return nil, fmt.Errorf("confine the command: %w", failed)
 	}
 	result := &Result{ExitCode: -1, Signal: status.Signal, Stdout: p.stdout.data, Stderr: p.stderr.data,
-		Degraded: p.degraded, Limits: p.limits}
+		Degraded: p.degraded, Limits: p.limits, Exceeded: p.exceeded}
 	switch {
 	case p.timedOut:
 		result.Reason = TimedOut

@@ -10,6 +10,7 @@ import (
 
 	"sandlock/pkg/deputy"
 	"sandlock/pkg/launch"
+	"sandlock/pkg/limits"
 	"sandlock/pkg/notify"
 	"sandlock/pkg/policy"
 	"sandlock/pkg/supervise"
@@ -85,6 +86,9 @@ func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 		return nil, nil, errors.Join(err, p.closePipes())
 	}
 	p.PID = p.launched.PID
+	if p.watch != nil {
+		p.watch.Begin(limits.Tree{Root: p.launched.Reaper, Command: p.PID, Kill: p.Kill})
+	}
 	if p.launched.Listener >= 0 {
 		listener, err := notify.NewListener(p.launched.Listener)
 		if err != nil {

@@ -28,6 +28,7 @@ def result_of(run: int, chains: Mapping[int, Chain], failures: Failures, degrade
         signal=outcome["signal"] or -1,
         handler_errors=list(failures),
         limits=outcome.get("limits", {}),
+        exceeded=outcome.get("exceeded"),
         degraded=degraded,
     )
 

@@ -43,7 +43,7 @@ def policy_of(box: Sandbox) -> dict[str, Any]:
         policy["cwd"] = text("cwd", box.cwd)
         if not policy["cwd"]:
             raise PolicyError("cwd: the path is empty; use None for the host's working directory")
-    for name in ("max_open_files", "max_processes", "cpu_cores", "num_cpus", "uid", "gid", "umask"):
+    for name in ("max_open_files", "max_memory", "max_processes", "cpu_cores", "num_cpus", "uid", "gid", "umask"):
         if getattr(box, name) is not None:
             policy[name] = plain(name, getattr(box, name))
     return policy

@@ -62,6 +62,8 @@ class Result:
     limits: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What has enforced each limit that the sandbox sets, by the name of its field: ``"rlimit"``, ``"affinity"``; see
     docs/limits.md."""
+    exceeded: str | None = None
+    """The limit that the tree was killed for, by the name of its field, or None."""
     degraded: list[Protection] = field(default_factory=list)
     """Protections that the kernel lacks, and that the policy's ``allow_degraded`` does without."""
 
@@ -71,6 +73,8 @@ class Result:
             return f"was not executed: {self.error}"
         if self.reason == ExitReason.TIMEOUT:
             return "was killed when its time was over"
+        if self.exceeded is not None:
+            return f"was killed by sandlock: it used more than {self.exceeded}"
         if self.reason == ExitReason.KILLED:
             return "was killed by sandlock"
         if self.reason == ExitReason.SIGNALED:

@@ -67,6 +67,9 @@ class Sandbox:
 
     max_open_files: int | None = None
     """Open files of each process: RLIMIT_NOFILE, soft and hard, see setrlimit(2). None leaves the host's limit."""
+    max_memory: int | str | None = None
+    """Memory of the whole tree, pages of files aside: bytes, or ``"512M"`` with K, M, G or T for powers of 1024. A
+    process that wants more for itself gets ENOMEM, a tree that has more is killed."""
     max_processes: int | None = None
     """Processes of the whole tree; threads are not counted. Beyond it fork and its kin fail with EAGAIN."""
     cpu_cores: Sequence[int] | None = None

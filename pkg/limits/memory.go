@@ -1,0 +1,222 @@
+package limits
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// memory measures the memory that nothing but the tree needs: what is not pages of files, in RAM or swapped out.
+type memory struct{ most uint64 }
+
+// How fast a tree can take memory, at most: what two CPUs can clear in a second, generously.
+const takes = 8 << 30
+
+func (m *memory) look(t Tree) (exceeded bool, pause time.Duration, err error) {
+	used, err := m.used(t)
+	if err != nil || used > m.most {
+		return err == nil, 0, err
+	}
+	const soonest, latest = 5 * time.Millisecond, 100 * time.Millisecond
+	pause = time.Duration(float64(m.most-used) / takes * float64(time.Second))
+	return false, max(soonest, min(pause, latest)), nil
+}
+
+// used is in bytes. What is cheap to find out comes first: it counts pages that processes share for each of them.
+func (m *memory) used(t Tree) (uint64, error) {
+	found, err := descendants(t.Root)
+	if err != nil {
+		return 0, err
+	}
+	shared := make(objects)
+	var private uint64
+	var counted []process
+	for _, p := range found {
+		if p.pid == t.Command && p.loading() {
+			continue // its memory is the host's still
+		}
+		size, err := m.ofProcess(p.pid, shared)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		private += size
+		counted = append(counted, p)
+	}
+	if private+shared.size() <= m.most {
+		return private + shared.size(), nil
+	}
+	private = 0
+	for i, p := range counted {
+		if p.loading() && sharesMemory(p, counted[:i]) {
+			continue
+		}
+		size, err := proportional(p.pid)
+		if err != nil {
+			return 0, err
+		}
+		private += size
+	}
+	return private + shared.size(), nil
+}
+
+// ofProcess gives what /proc/PID/status calls anonymous and swapped, and enters the shared memory that it finds.
+func (m *memory) ofProcess(pid int, shared objects) (private uint64, err error) {
+	folder := "/proc/" + strconv.Itoa(pid)
+	sizes, err := readSizes(folder + "/status")
+	if err != nil {
+		return 0, err
+	}
+	private = sizes["RssAnon"] + sizes["VmSwap"]
+	err = errors.Join(shared.addMapped(folder), shared.addOpen(folder))
+	if errors.Is(err, fs.ErrPermission) {
+		// It keeps others from looking (PR_SET_DUMPABLE): what it shares is what it has touched.
+		return private + sizes["RssShmem"], nil
+	}
+	return private, err
+}
+
+// proportional divides pages by how many processes have them.
+func proportional(pid int) (uint64, error) {
+	folder := "/proc/" + strconv.Itoa(pid)
+	sizes, err := readSizes(folder + "/smaps_rollup")
+	if err == nil {
+		return sizes["Pss_Anon"] + sizes["SwapPss"], nil
+	}
+	if sizes, err = readSizes(folder + "/status"); err == nil {
+		return sizes["RssAnon"] + sizes["VmSwap"], nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	return 0, err
+}
+
+// readSizes reads the lines of a file in /proc that are sizes: "Name:  12 kB".
+func readSizes(path string) (map[string]uint64, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, gone(err)
+	}
+	sizes := make(map[string]uint64)
+	for line := range bytes.Lines(text) {
+		name, value, _ := strings.Cut(string(line), ":")
+		if number, ok := strings.CutSuffix(strings.TrimSpace(value), " kB"); ok {
+			size, err := strconv.ParseUint(number, 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", path, name, err)
+			}
+			sizes[name] = size << 10
+		}
+	}
+	return sizes, nil
+}
+
+// sharesMemory reports whether a process has the memory of another, as after vfork(2): kcmp(2). Where the host may not
+// ask it has not.
+func sharesMemory(p process, others []process) bool {
+	const kcmpVM = 1
+	for _, other := range others {
+		if same, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(p.pid), uintptr(other.pid), kcmpVM, 0, 0, 0); errno == 0 &&
+			same == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Objects are pieces of shared memory and files without a name, which exist as long as somebody has them mapped or open.
+type objects map[inode]uint64
+
+type inode struct {
+	device uint64
+	number uint64
+}
+
+func (o objects) size() (total uint64) {
+	for _, size := range o {
+		total += size
+	}
+	return total
+}
+
+// addMapped enters the shared memory that is mapped. How much of it exists cannot be seen here: it counts in full.
+func (o objects) addMapped(folder string) error {
+	file, err := os.Open(folder + "/maps")
+	if err != nil {
+		return gone(err)
+	}
+	defer file.Close()
+	sizes := make(objects)
+	for scanner := bufio.NewScanner(file); scanner.Scan(); {
+		// 7f0000000000-7f0000001000 rw-s 00000000 00:01 1027 /dev/zero (deleted)
+		fields := strings.Fields(scanner.Text())
+		if len(fields) < 7 || fields[1][3] != 's' || fields[len(fields)-1] != "(deleted)" || !isShared(fields[5]) {
+			continue
+		}
+		id, size, err := readMapping(fields)
+		if err != nil {
+			return fmt.Errorf("read %s/maps: %w", folder, err)
+		}
+		sizes[id] += size
+	}
+	for id, size := range sizes {
+		o[id] = max(o[id], size)
+	}
+	return nil
+}
+
+// isShared tells shared memory from files that were deleted.
+func isShared(path string) bool {
+	return path == "/dev/zero" || strings.HasPrefix(path, "/memfd:") || strings.HasPrefix(path, "/SYSV")
+}
+
+func readMapping(fields []string) (id inode, size uint64, err error) {
+	first, last, _ := strings.Cut(fields[0], "-")
+	major, minor, _ := strings.Cut(fields[3], ":")
+	numbers := make([]uint64, 5)
+	for i, text := range []string{first, last, major, minor, fields[4]} {
+		base := 16
+		if i == 4 {
+			base = 10
+		}
+		if numbers[i], err = strconv.ParseUint(text, base, 64); err != nil {
+			return inode{}, 0, err
+		}
+	}
+	return inode{unix.Mkdev(uint32(numbers[2]), uint32(numbers[3])), numbers[4]}, numbers[1] - numbers[0], nil
+}
+
+// addOpen enters open files without a name that are in memory: of memfd_create(2), or deleted from a tmpfs.
+func (o objects) addOpen(folder string) error {
+	names, err := os.ReadDir(folder + "/fd")
+	if err != nil {
+		return gone(err)
+	}
+	for _, name := range names {
+		path := folder + "/fd/" + name.Name()
+		var info unix.Stat_t
+		if unix.Stat(path, &info) != nil || info.Mode&unix.S_IFMT != unix.S_IFREG || info.Nlink != 0 {
+			continue
+		}
+		var system unix.Statfs_t
+		if unix.Statfs(path, &system) == nil && (system.Type == unix.TMPFS_MAGIC || system.Type == unix.HUGETLBFS_MAGIC) {
+			id := inode{info.Dev, info.Ino}
+			o[id] = max(o[id], uint64(info.Blocks)*blockSize)
+		}
+	}
+	return nil
+}
+
+// blockSize is the unit of st_blocks, whatever the file system's blocks are; see stat(3type).
+const blockSize = 512

@@ -1,0 +1,102 @@
+package limits
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"sandlock/pkg/policy"
+)
+
+// A Watch looks at a tree at intervals, and ends it when it uses more than it may: for limits that the kernel does not
+// keep for a tree.
+type Watch struct {
+	gauges  map[string]gauge // by the field of the policy
+	over    chan struct{}
+	running sync.WaitGroup
+
+	mu       sync.Mutex
+	exceeded string
+	errs     []error
+}
+
+// A gauge measures what a tree uses.
+type gauge interface {
+	// look says whether it is too much, and when to look again at the earliest: what could be used up till then must be
+	// little.
+	look(Tree) (exceeded bool, pause time.Duration, err error)
+}
+
+// A Tree is what is watched.
+type Tree struct {
+	Root    int          // the descendants of this process are the tree
+	Command int          // the first of them, which shares the host's memory until it executes its program
+	Kill    func() error // ends it
+}
+
+// NewWatch gives nil where there is nothing to watch.
+func NewWatch(rules *policy.Policy) *Watch {
+	w := &Watch{gauges: make(map[string]gauge), over: make(chan struct{})}
+	if rules.MaxMemory != nil {
+		w.gauges["max_memory"] = &memory{most: *rules.MaxMemory}
+	}
+	if len(w.gauges) == 0 {
+		return nil
+	}
+	return w
+}
+
+// Begin watches until End.
+func (w *Watch) Begin(t Tree) {
+	for field, g := range w.gauges {
+		w.running.Go(func() { w.follow(field, g, t) })
+	}
+}
+
+// The host gives at most a tenth of one CPU to each gauge.
+const share = 10
+
+func (w *Watch) follow(field string, g gauge, t Tree) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-w.over:
+			return
+		case <-timer.C:
+		}
+		begin := time.Now()
+		exceeded, pause, err := g.look(t)
+		if errors.Is(err, fs.ErrNotExist) {
+			return // the tree is gone, root and all
+		}
+		if exceeded || err != nil {
+			w.stop(field, err, t)
+			return
+		}
+		timer.Reset(max(pause, share*time.Since(begin)))
+	}
+}
+
+// stop ends a tree that uses too much, or whose use cannot be told.
+func (w *Watch) stop(field string, err error, t Tree) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.errs = append(w.errs, fmt.Errorf("watch %s: %w", field, err))
+	} else if w.exceeded == "" {
+		w.exceeded = field
+	}
+	if err := t.Kill(); err != nil {
+		w.errs = append(w.errs, fmt.Errorf("end a tree that exceeds %s: %w", field, err))
+	}
+}
+
+// End stops watching, and names the limit that the tree was ended for, or "".
+func (w *Watch) End() (exceeded string, err error) {
+	close(w.over)
+	w.running.Wait()
+	return w.exceeded, errors.Join(w.errs...)
+}
