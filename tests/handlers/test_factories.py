@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
@@ -21,14 +23,21 @@ def ignore(fd: int) -> None:
     pass
 
 
-class HasNegativeFileno:
+class HasFileno:
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def fileno(self) -> object:
+        return self._value
+
+
+class FailingFileno:
     def fileno(self) -> int:
-        return -1
+        raise LookupError("on purpose")
 
 
-class HasStrangeFileno:
-    def fileno(self) -> str:
-        return "3"
+class NoMethod:
+    fileno = 0
 
 
 class Wrong(NamedTuple):
@@ -46,9 +55,16 @@ FDS: dict[str, tuple[Any, type[Exception], str]] = {
     "bool": (True, TypeError, "srcfd.*True"),
     "bytes": (b"0", TypeError, "srcfd"),
     "negative": (-1, ValueError, "srcfd must be from 0 to 2147483647, not -1"),
-    "negative of an object": (HasNegativeFileno(), ValueError, "srcfd must be from 0 to 2147483647, not -1"),
-    "no number of an object": (HasStrangeFileno(), TypeError, "srcfd"),
+    "negative of an object": (HasFileno(-1), ValueError, "srcfd must be from 0 to 2147483647, not -1"),
+    "text of an object": (HasFileno("3"), TypeError, "srcfd: fileno.* returned '3'"),
+    "bool of an object": (HasFileno(True), TypeError, "srcfd: fileno.* returned True"),
+    "None of an object": (HasFileno(None), TypeError, "srcfd: fileno.* returned None"),
+    "float of an object": (HasFileno(0.0), TypeError, "srcfd: fileno.* returned 0.0"),
+    "more than an int of an object": (HasFileno(2**40), ValueError, f"srcfd must be from 0 to 2147483647, not {2**40}"),
+    "not open of an object": (HasFileno(10**6), ValueError, "srcfd.*1000000 is not open"),
+    "fileno is no method": (NoMethod(), TypeError, "srcfd must be a file descriptor or have fileno"),
     "not open": (10**6, ValueError, "srcfd.*1000000 is not open"),
+    "one more than an int": (2**31, ValueError, "srcfd must be from 0 to 2147483647, not 2147483648"),
     "more than an int": (2**40, ValueError, f"srcfd must be from 0 to 2147483647, not {2**40}"),
 }
 
@@ -79,7 +95,22 @@ def test_descriptor_of_a_closed_object() -> None:
         send(file)
 
 
+def test_an_exception_of_fileno_is_the_callers() -> None:
+    with pytest.raises(LookupError, match="on purpose"):
+        send(FailingFileno())
+
+
 CASES = {
+    "errno of a bool": Wrong(NotifAction.errno, False, TypeError, "errno: value must be an int, not bool"),
+    "errno of None": Wrong(NotifAction.errno, None, TypeError, "errno: value must be an int, not NoneType"),
+    "errno of a float": Wrong(NotifAction.errno, 1.0, TypeError, "errno: value must be an int, not float"),
+    "result of a bool": Wrong(NotifAction.returns, True, TypeError, "returns: value must be an int, not bool"),
+    "large result": Wrong(NotifAction.returns, 2**63, ValueError, f"returns: value must be .* not {2**63}"),
+    "result without a sign": Wrong(NotifAction.returns, 2**64 - 1, ValueError, "returns: value"),
+    "signal of None": Wrong(NotifAction.kill, None, TypeError, "kill: sig must be an int, not NoneType"),
+    "signal beyond the last": Wrong(NotifAction.kill, 65, ValueError, "kill: sig must be from 1 to 64, not 65"),
+    "group of a bool": Wrong(lambda v: NotifAction.kill(9, v), True, TypeError, "kill: pgid must be an int, not bool"),
+    "large group": Wrong(lambda v: NotifAction.kill(9, v), 2**31, ValueError, "kill: pgid"),
     "target of text": Wrong(lambda v: place(0, v), "9", TypeError, "inject_fd: targetfd must be an int, not str"),
     "target of a bool": Wrong(lambda v: place(0, v), True, TypeError, "inject_fd: targetfd.*bool"),
     "target of None": Wrong(lambda v: place(0, v), None, TypeError, "inject_fd: targetfd.*NoneType"),
@@ -104,6 +135,8 @@ CASES = {
         lambda v: NotifAction.inject_bytes(b"", seal=v), "no", TypeError, "inject_bytes: seal must be a bool, not str"
     ),
     "seal of None": Wrong(lambda v: NotifAction.inject_bytes(b"", seal=v), None, TypeError, "inject_bytes: seal"),
+    "seal of a number": Wrong(lambda v: NotifAction.inject_bytes(b"", seal=v), 1, TypeError, "inject_bytes: seal"),
+    "cloexec of None": Wrong(lambda v: NotifAction.inject_bytes(b"", cloexec=v), None, TypeError, "cloexec must be"),
     "cloexec of a number": Wrong(
         lambda v: NotifAction.inject_bytes(b"", cloexec=v),
         0,
@@ -156,6 +189,11 @@ def test_what_is_accepted() -> None:
             tracked(file.fileno(), os.O_CLOEXEC, on_success=ignore),
             NotifAction.inject_bytes(b"x", seal=False, cloexec=False),
             NotifAction.kill(64, pid=0),
+            NotifAction.kill(signal.SIGTERM),
+            NotifAction.returns(-(2**63)),
+            NotifAction.returns(2**63 - 1),
+            NotifAction.errno(errno.EPERM),
+            NotifAction.errno(4095),
         ]
     assert all(isinstance(action, NotifAction) for action in made)
 

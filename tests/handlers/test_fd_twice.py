@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import errno
+import functools
+import itertools
 import logging
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
 from sandlock import HandlerCtx, NotifAction, Result, Sandbox
+from sandlock._request import StrPath
 from tests.support.handlers import CONTINUE, Answer, Do
 from tests.support.processes import PATIENCE, open_fds
 from tests.support.programs import Program
@@ -50,6 +54,7 @@ class Stranger:
 def two_calls(box: Sandbox, stepper: Path, handle: Callable[[HandlerCtx], NotifAction]) -> Result:
     """Let a handler answer two calls, the second of which fails with EIO when there is an error."""
     box.on_exception = NotifAction.errno(errno.EIO)
+    box.handler_threads = 1  # it has closed the descriptor of a call before it is asked about the next one
     call = number("getppid")
     result = box.run([stepper, call, ",", call], handlers=[("getppid", Do(handle))], check=True)
     assert [line.split()[:2] for line in result.stdout.splitlines()] == [[b"3", b"0"], [b"-1", b"5"]]
@@ -115,6 +120,85 @@ def test_the_stranger_looks_the_same(step_box: Sandbox, stepper: Path, kind: str
     two_calls(step_box, stepper, handle)
     assert strangers == [fd], "the number was not free"
     os.close(strangers[0])
+
+
+def all_calls(box: Sandbox, stepper: Path, *handles: Callable[[HandlerCtx], NotifAction]) -> None:
+    """Let handlers answer a call each, of which only the first gets a descriptor."""
+    box.on_exception = NotifAction.errno(errno.EIO)
+    box.handler_threads = 1  # it has closed the descriptor of a call before it is asked about the next one
+    calls = ["getppid", "getsid", "getpgid"][: len(handles)]
+    command: list[StrPath] = [stepper, *" , ".join(map(number, calls)).split(" ")]
+    result = box.run(command, handlers=list(zip(calls, map(Do, handles))), check=True)
+    others = [[b"-1", b"%d" % errno.EIO]] * (len(calls) - 1)
+    assert [line.split()[:2] for line in result.stdout.splitlines()] == [[b"3", b"0"], *others]
+    assert [type(failure.exception) for failure in result.handler_errors] == [RuntimeError] * len(others)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=repr)
+@pytest.mark.parametrize("freed", ["reused", "free"])
+def test_by_three_handlers_in_any_order(
+    step_box: Sandbox, stepper: Path, tmp_path: Path, order: tuple[int, ...], freed: str
+) -> None:
+    """The order in which the actions were made says nothing about the order in which they are given."""
+    fd = opened()
+    actions = [NotifAction.inject_fd_send(fd) for _ in order]
+    strangers: list[Stranger] = []
+
+    def handle(position: int, ctx: HandlerCtx) -> NotifAction:
+        if position == 1 and freed == "reused":
+            strangers.append(Stranger(tmp_path / "file", fd))
+        return actions[order[position]]
+
+    all_calls(step_box, stepper, *(functools.partial(handle, position) for position in range(3)))
+    for stranger in strangers:
+        stranger.close()
+
+
+@pytest.mark.parametrize("kind", ["one action", "two actions"])
+def test_in_two_sandboxes_at_once(stepper: Path, kind: str) -> None:
+    """One of the two commands gets it. The other one's call fails, and nothing is closed twice."""
+    fd, both = opened(), threading.Barrier(2)
+    shared = NotifAction.inject_fd_send(fd)
+
+    def handle(ctx: HandlerCtx) -> NotifAction:
+        action = shared if kind == "one action" else NotifAction.inject_fd_send(fd)
+        both.wait(PATIENCE)
+        return action
+
+    def run(_: int) -> Result:
+        box = tool_sandbox([stepper], on_exception=NotifAction.errno(errno.EIO))
+        return box.run([stepper, number("getppid")], handlers=[("getppid", Do(handle))], timeout=60, check=True)
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(run, range(2)))
+    assert sorted(result.stdout.split()[:2] for result in results) == [[b"-1", b"5"], [b"3", b"0"]]
+    assert sorted(len(result.handler_errors) for result in results) == [0, 1]
+
+
+def test_the_number_may_be_used_again(step_box: Sandbox, stepper: Path) -> None:
+    """A new descriptor is a new one, though it has the number of one that was given."""
+    fds: set[int] = set()
+    step_box.handler_threads = 1  # see two_calls
+
+    def handle(ctx: HandlerCtx) -> NotifAction:
+        fd = opened()
+        fds.add(fd)
+        return NotifAction.inject_fd_send(fd)
+
+    call = number("getppid")
+    command: list[StrPath] = [stepper, call, ",", call, ",", call]
+    result = step_box.run(command, handlers=[("getppid", Do(handle))], check=True)
+    assert [line.split()[:2] for line in result.stdout.splitlines()] == [[b"%d" % fd, b"0"] for fd in (3, 4, 5)]
+    assert (len(fds), result.handler_errors) == (1, [])
+
+
+def test_an_action_that_is_given_to_nobody_takes_nothing(step_box: Sandbox, stepper: Path) -> None:
+    """Another action of the same descriptor is given in its place."""
+    fd = opened()
+    NotifAction.inject_fd_send(fd)
+    wanted = NotifAction.inject_fd_send(fd)
+    NotifAction.inject_fd_send(fd)
+    all_calls(step_box, stepper, lambda ctx: wanted)
 
 
 def test_closed_by_its_owner_before_it_is_given(step_box: Sandbox, stepper: Path, tmp_path: Path) -> None:

@@ -2,56 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
+import contextlib
 import logging
 import threading
 from typing import Any
 
 import pytest
 
-from sandlock import ExceptionPolicy, ExitReason, Handler, HandlerCtx, NotifAction, Result, Sandbox
+from sandlock import ExceptionPolicy, ExitReason, Handler, HandlerCtx, NotifAction, Sandbox
 from tests.support.handlers import CONTINUE, Answer, Do
+from tests.support.late import CHDIR, EPERM, LONG, SHORT, Asynchronous, Late, run
 from tests.support.processes import PATIENCE, Watched
-
-CHDIR = ["sh", "-c", "cd / || echo refused; umask >&2"]
-EPERM, EIO = NotifAction.errno(errno.EPERM), NotifAction.errno(errno.EIO)
-
-SHORT = 0.02
-LONG = 1000.0
-
-
-class Late(Handler):
-    """Answers chdir only when the child has gone on to umask, or its end was seen."""
-
-    def __init__(self, action: NotifAction = CONTINUE, **fields: Any) -> None:
-        self._action = action
-        self._goes_on = threading.Event()
-        self.asked = 0
-        for name, value in fields.items():
-            setattr(self, name, value)
-
-    def handle(self, ctx: HandlerCtx) -> NotifAction:
-        self.asked += 1
-        assert self._goes_on.wait(PATIENCE)
-        return self._action
-
-    def go_on(self) -> None:
-        self._goes_on.set()
-
-
-def run(box: Sandbox, late: Late, *handlers: Any, **options: Any) -> Result:
-    """Run with handlers on chdir, among them one that is late."""
-
-    def next_call(ctx: HandlerCtx) -> NotifAction:
-        late.go_on()
-        return CONTINUE
-
-    unlimited = Do(next_call)
-    unlimited.handler_timeout = None
-    registrations = [("chdir", *(h if isinstance(h, tuple) else (h,))) for h in handlers or (late,)]
-    return box.run(CHDIR, handlers=[*registrations, ("umask", unlimited)], timeout=100, **options)
-
 
 RULES: dict[str, tuple[Any, bytes]] = {
     "errno": (EPERM, b"refused\n"),
@@ -86,7 +47,7 @@ class Outlived(Handler):
     handler_timeout = SHORT
 
     def handle(self, ctx: HandlerCtx) -> NotifAction:
-        with Watched(ctx.pid) as caller:
+        with contextlib.suppress(ProcessLookupError), Watched(ctx.pid) as caller:  # it may be gone already
             assert caller.gone()
         return CONTINUE
 
@@ -208,22 +169,6 @@ def test_one_log_record(box: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
     assert record.exc_info[0] is TimeoutError
 
 
-class Asynchronous(Handler):
-    handler_timeout = SHORT
-    on_exception = EPERM
-
-    def __init__(self) -> None:
-        self.cancelled = threading.Event()
-
-    async def handle(self, ctx: HandlerCtx) -> NotifAction:
-        try:
-            await asyncio.sleep(LONG)
-        except asyncio.CancelledError:
-            self.cancelled.set()
-            raise
-        return CONTINUE
-
-
 def test_an_asynchronous_handler_is_cancelled(box: Sandbox) -> None:
     handler = Asynchronous()
 
@@ -247,6 +192,17 @@ def test_asynchronous_handlers_in_a_chain(box: Sandbox, position: int) -> None:
     assert result.stdout == b"refused\n"
     assert [failure.handler for failure in result.handler_errors] == [late]
     assert other.calls == position
+
+
+def test_each_call_is_recorded(box: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    late = Outlived()
+    late.on_exception = {Exception: NotifAction.kill(pid=0)}
+    script = ["sh", "-c", "for i in 1 2 3; do (cd /); done; echo end"]
+    result = box.run(script, handlers=[("chdir", late)])
+    assert result.stdout == b"end\n"
+    assert [type(failure.exception) for failure in result.handler_errors] == [TimeoutError] * 3
+    assert len({failure.pid for failure in result.handler_errors}) == 3
+    assert len([record for record in caplog.records if record.name == "sandlock"]) == 3
 
 
 WRONG: dict[str, tuple[Any, type[Exception], str]] = {

@@ -14,7 +14,7 @@ from typing import Any, Callable
 import pytest
 
 from sandlock import ExitReason, Handler, HandlerCtx, NotifAction, Result, Sandbox
-from tests.support.handlers import Do
+from tests.support.handlers import Answer, Do
 from tests.support.held import wait_for_held
 from tests.support.processes import PATIENCE, MakeFifo, Watched, open_fds
 from tests.support.programs import Program
@@ -259,6 +259,87 @@ def test_a_descriptor_given_twice_is_an_error_of_who_answers(step_box: Sandbox, 
         assert step_box.held == [second], "it still waits"
         assert step_box.answer(second, EPERM)
         assert run.result(PATIENCE).success
+
+
+def test_two_answer_the_same_call_at_the_same_time(step_box: Sandbox, program: Program) -> None:
+    """One of them has answered, and what the other one gives is closed."""
+    crowd, count = program("crowd"), 40
+    step_box.fs_readable = [*step_box.fs_readable, crowd]
+    before, both = open_fds(), threading.Barrier(2)
+
+    def answer(held: list[HandlerCtx]) -> list[bool]:
+        answers = []
+        for ctx in held:
+            both.wait(PATIENCE)
+            answers.append(step_box.answer(ctx, from_a_file()))
+        return answers
+
+    with running(step_box, crowd, count, number("getppid")) as (run, hold), ThreadPoolExecutor(2) as pool:
+        held = hold.wait(step_box, count)
+        first, second = pool.map(answer, [held, held])
+        result = run.result(PATIENCE)
+    assert [one + other for one, other in zip(first, second)] == [1] * count
+    assert sorted(int(line.split()[0]) for line in result.stdout.splitlines()) == list(range(3, 3 + count))
+    assert (result.success, result.handler_errors) == (True, [])
+    assert open_fds() == before
+
+
+def test_a_handler_answers_what_another_one_holds(box: Sandbox) -> None:
+    """Here the child itself brings the answer about, with its next call."""
+    hold = HoldAll()
+
+    def release(ctx: HandlerCtx) -> NotifAction:
+        for held in hold.wait(box, 1):
+            assert box.answer(held, EPERM)
+        return NotifAction.continue_()
+
+    script = ["sh", "-c", "(cd / || echo refused) & umask >&2; wait"]
+    first = iter([release])
+    handlers: list[tuple[str, Handler]] = [
+        ("chdir", hold),
+        ("umask", Do(lambda ctx: next(first, lambda ctx: NotifAction.continue_())(ctx))),
+    ]
+    result = box.run(script, handlers=handlers, timeout=60)
+    assert (result.stdout, result.handler_errors) == (b"refused\n", [])
+
+
+def test_holding_ends_the_chain(step_box: Sandbox, command: list[object]) -> None:
+    """Nobody else is asked, neither then nor when it is answered with Continue. Observers learn that it is held."""
+    decided: list[NotifAction] = []
+
+    class Observer(Handler):
+        observe = True
+
+        def handle(self, ctx: HandlerCtx) -> NotifAction:
+            return NotifAction.continue_()
+
+        def decided(self, ctx: HandlerCtx, action: NotifAction) -> None:
+            decided.append(action)
+
+    hold, after = HoldAll(), Answer(EPERM)
+    handlers: list[tuple[str, Handler]] = [("getppid", Observer()), ("getppid", hold), ("getppid", after)]
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(step_box.run, [str(word) for word in command], handlers=handlers, timeout=60)
+        (ctx,) = hold.wait(step_box, 1)
+        assert decided == [NotifAction.hold()]
+        assert step_box.answer(ctx, NotifAction.continue_())
+        assert int(told(run)[0]) > 0
+    assert after.calls == 0
+
+
+def test_the_command_ends_while_another_process_is_held(box: Sandbox) -> None:
+    """It goes with the tree."""
+    hold = HoldAll()
+
+    def wait(ctx: HandlerCtx) -> NotifAction:
+        hold.wait(box, 1)
+        return NotifAction.continue_()
+
+    script = ["sh", "-c", "cd / & setsid sh -c 'cd /' & umask; exit 3"]
+    result = box.run(script, handlers=[("chdir", hold), ("umask", Do(wait))], timeout=60)
+    assert (result.exit_code, result.handler_errors) == (3, [])
+    with pytest.raises(ProcessLookupError):
+        os.kill(hold.contexts[0].pid, 0)
 
 
 def test_do_holds_nothing_by_itself(step_box: Sandbox, command: list[object]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import abc
+import asyncio
 import functools
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
-from sandlock import Handler, HandlerCtx, NotifAction, Sandbox
+from sandlock import Handler, HandlerCtx, NotifAction, PolicyError, Sandbox
 from tests.support.handlers import CONTINUE, Answer, Do
 from tests.support.processes import children, open_fds
 
@@ -96,6 +97,48 @@ def test_refused(box: Sandbox, wrong: str) -> None:
 def test_an_abstract_handler_has_no_instance() -> None:
     with pytest.raises(TypeError, match="abstract"):
         Abstract()  # type: ignore[abstract]
+
+
+@pytest.mark.parametrize("handlers", ["umask", b"umask", 3, Answer(), ("umask", Answer())], ids=repr)
+def test_no_sequence_of_registrations(box: Sandbox, handlers: Any) -> None:
+    with pytest.raises(TypeError, match="handlers"):
+        box.run(["true"], handlers=handlers)
+
+
+WAYS: dict[str, Callable[[Sandbox, Any], object]] = {
+    "run": lambda box, handlers: box.run(["true"], handlers=handlers),
+    "run_with_handlers": lambda box, handlers: box.run_with_handlers(["true"], handlers),
+    "popen": lambda box, handlers: box.popen(["true"], handlers=handlers),
+    "spawn": lambda box, handlers: box.spawn(["true"], handlers=handlers),
+    "create": lambda box, handlers: box.create(["true"], handlers=handlers),
+    "arun": lambda box, handlers: asyncio.run(box.arun(["true"], handlers=handlers)),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_refused_in_every_way_to_run(box: Sandbox, way: str) -> None:
+    """And the sandbox is free for the next command."""
+    before = children()
+    with pytest.raises(TypeError, match=r"handlers\[0\]: Answer is a class"):
+        WAYS[way](box, [("umask", Answer)])
+    with pytest.raises(PolicyError, match="ptrace"):
+        WAYS[way](box, [("ptrace", Answer())])
+    assert (children(), box.is_running) == (before, False)
+    assert box.run(["true"]).success
+
+
+class Demanding(Handler):
+    """Its handle cannot even be looked at."""
+
+    @property
+    def handle(self) -> Any:  # type: ignore[override]
+        raise LookupError("on purpose")
+
+
+def test_an_exception_of_the_handler_itself_comes_through(box: Sandbox) -> None:
+    with pytest.raises(LookupError, match="on purpose"):
+        box.run(["true"], handlers=[("umask", Demanding())])
+    assert not box.is_running
 
 
 class Optional(Handler):

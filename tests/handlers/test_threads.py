@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tests.support.handlers import CONTINUE, Answer, Do
 from tests.support.processes import PATIENCE
 from tests.support.programs import Program
 from tests.support.sandboxes import tool_sandbox
-from tests.support.steps import number
+from tests.support.steps import Buffer, number, steps
 
 
 @pytest.fixture
@@ -109,23 +110,76 @@ def test_a_slow_handler_holds_up_nobody_else(crowd: Path) -> None:
     assert all_answered == [True] * (callers - 1)
 
 
+def workers() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("sandlock")]
+
+
 def test_threads_are_started_as_they_are_needed(box: Sandbox) -> None:
     names: set[str] = set()
 
     class Look(Answer):
         def handle(self, ctx: HandlerCtx) -> NotifAction:
-            names.update(thread.name for thread in threading.enumerate() if thread.name.startswith("sandlock"))
+            names.update(workers())
             return CONTINUE
 
     box.handler_threads = 1000
     box.run(["sh", "-c", "umask"], handlers=[("umask", Look())], check=True)
-    assert names <= {"sandlock-0", "sandlock-1"}
+    assert {"sandlock-0"} <= names <= {f"sandlock-{index}" for index in range(4)}
 
 
 def test_no_thread_without_handlers(box: Sandbox) -> None:
     before = set(threading.enumerate())
     box.run(["true"], check=True)
     assert set(threading.enumerate()) == before
+
+
+def test_one_context_in_many_threads(step_box: Sandbox, stepper: Path) -> None:
+    """All of them while its call waits: each reads what it has written, at a place of its own."""
+    count, failed = 8, list[int]()
+
+    def use(ctx: HandlerCtx, index: int) -> None:
+        address = ctx.args[0] + index
+        for turn in range(100):
+            byte = bytes([index * turn % 256])
+            if not ctx.write(address, byte) or ctx.read(address, 1) != byte or ctx.cwd != os.getcwd():
+                failed.append(index)
+
+    def handle(ctx: HandlerCtx) -> NotifAction:
+        threads = [threading.Thread(target=use, args=(ctx, index)) for index in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return NotifAction.returns(7)
+
+    told = steps(step_box, stepper, ("getppid", Buffer(count)), handlers=[("getppid", Do(handle))])
+    assert (told[0].result, failed) == (7, [])
+    assert told[0].data == bytes(index * 99 % 256 for index in range(count))
+
+
+def test_a_thread_of_a_handlers_own_that_goes_on(step_box: Sandbox, stepper: Path) -> None:
+    """What it asks a context for after the answer is None; it asks nobody else's memory."""
+    answered, seen = threading.Event(), list[object]()
+
+    def look(ctx: HandlerCtx) -> None:
+        assert answered.wait(PATIENCE)
+        seen.extend((ctx.read(ctx.args[0], 4), ctx.write(ctx.args[0], b"late")))
+
+    threads: list[threading.Thread] = []
+
+    def first(ctx: HandlerCtx) -> NotifAction:
+        threads.append(threading.Thread(target=look, args=(ctx,)))
+        threads[0].start()
+        return CONTINUE
+
+    def second(ctx: HandlerCtx) -> NotifAction:
+        answered.set()
+        threads[0].join()
+        return CONTINUE
+
+    handlers = [("getppid", Do(first)), ("getsid", Do(second))]
+    told = steps(step_box, stepper, ("getppid", Buffer(4)), ("getsid", 0), handlers=handlers)
+    assert (seen, told[0].data) == ([None, False], bytes(4))
 
 
 WRONG: dict[str, tuple[Any, type[Exception], str]] = {
@@ -153,6 +207,8 @@ def test_the_process_may_have_no_more_threads(crowd: Path, caplog: pytest.LogCap
 
     class Exhausting(Handler):
         def handle(self, ctx: HandlerCtx) -> NotifAction:
+            while len(workers()) < 2:  # both are started with the run
+                threading.Event().wait(0.001)
             threading.stack_size(1 << 46)  # more than there are addresses
             return handler.handle(ctx)
 
