@@ -15,6 +15,7 @@ from ._parts import Place
 from ._policy import policy_of
 from ._request import Command, StrPath, command_arguments, environment
 from ._run import Run, Supervision
+from ._terminal import interact
 from .actions import ExceptionPolicy, NotifAction
 from .errors import ChildError, HandlerError
 from .handler import HandlerCtx, OnException
@@ -215,6 +216,22 @@ class Sandbox:
         if name is not None:
             _check_name(name)
         return self.run(cmd, handlers=handlers)
+
+    def run_interactive(self, cmd: Command, *, handlers: HandlerSpec = ()) -> int:
+        """Run a command with the host's own stdin, stdout and stderr, and return its exit code.
+
+        Where stdin is a terminal the command gets one of its own, to and from which everything is copied: a shell has
+        job control, Ctrl-C and Ctrl-Z go to its foreground job, and it learns of a new window size if this is called in
+        the main thread. See docs/processes.md.
+
+        Returns:
+            The exit status; -1 when the command did not exit by itself, 127 when it could not be executed.
+
+        Raises:
+            SandboxError: there can be no more pseudoterminals.
+            As :meth:`run` does.
+        """
+        return interact(lambda streams: self._start(cmd, handlers, streams)).exit_code
 
     def create(self, cmd: Command, *, stdin: Input = None, handlers: HandlerSpec = ()) -> None:
         """Make the process of a command, which stays just before executing the program until :meth:`start`."""

@@ -55,6 +55,8 @@ class Stdio:
     input: bytes = b""
     source: Readable | None = None
     """What is to be copied into a stdin that is a stream."""
+    terminal: bool = False
+    """Whether stdin is a terminal that is to be the command's controlling one."""
 
     @property
     def piped(self) -> list[int]:
@@ -63,7 +65,7 @@ class Stdio:
         return numbers if self.source is None else [i for i in numbers if i]
 
     def request(self) -> dict[str, Any]:
-        request: dict[str, Any] = {"stdin": self.stdin, "stdout": self.stdout, "stderr": self.stderr}
+        request: dict[str, Any] = {name: getattr(self, name) for name in ("stdin", "stdout", "stderr", "terminal")}
         if self.stdin == CAPTURE:
             request["input"] = self.input.decode("latin-1")
         return request
