@@ -29,6 +29,7 @@ var fields = map[string]func(*Policy, any) *Error{
 	"cpu_cores":            func(p *Policy, v any) *Error { return optionalNumbers(&p.CPUCores, v) },
 	"num_cpus":             func(p *Policy, v any) *Error { return optionalCount(&p.NumCPUs, v) },
 	"no_coredump":          func(p *Policy, v any) *Error { return boolean(&p.NoCoredump, v) },
+	"random_seed":          func(p *Policy, v any) *Error { return optionalSeed(&p.RandomSeed, v) },
 	"no_randomize_memory":  func(p *Policy, v any) *Error { return boolean(&p.NoRandomizeMemory, v) },
 	"no_huge_pages":        func(p *Policy, v any) *Error { return boolean(&p.NoHugePages, v) },
 	"allow_degraded":       func(p *Policy, v any) *Error { return protectionList(&p.AllowDegraded, v) },

@@ -103,6 +103,7 @@ var allFields = fmt.Sprint([]string{
 	"no_huge_pages",
 	"no_randomize_memory",
 	"num_cpus",
+	"random_seed",
 	"uid",
 	"umask",
 })

@@ -58,6 +58,8 @@ type Policy struct {
 	// policy has to be the strict one and the Python API has no value that asks for them. See Rlimits.
 	NoCoredump bool
 
+	// RandomSeed (random_seed) makes the random numbers that the kernel gives the same in each run.
+	RandomSeed *uint64
 	// NoRandomizeMemory (no_randomize_memory) puts the command's memory at the same addresses each time.
 	NoRandomizeMemory bool
 	// NoHugePages (no_huge_pages) disables transparent huge pages for the command.
@@ -86,6 +88,7 @@ func (p *Policy) Normalized() (*Policy, error) {
 	n.AllowDegraded = unique(p.AllowDegraded)
 	n.Disable = unique(p.Disable)
 	n.UID, n.GID, n.Umask = clone(p.UID), clone(p.GID), clone(p.Umask)
+	n.RandomSeed = clone(p.RandomSeed)
 	n.Env = maps.Clone(p.Env)
 	if p.Cwd != "" {
 		n.Cwd = tidy(p.Cwd)

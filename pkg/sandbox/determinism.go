@@ -6,11 +6,22 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandlock/pkg/determinism"
 	"sandlock/pkg/policy"
+	"sandlock/pkg/supervise"
 )
 
 // addrNoRandomize is ADDR_NO_RANDOMIZE of personality(2).
 const addrNoRandomize = 0x0040000
+
+// determine gives the handlers of what the kernel alone cannot make the same in each run, by system call.
+func (p *preparation) determine(rules *policy.Policy) map[string]supervise.Handler {
+	p.process.determinism = determinism.New(rules, p.process.Deputy)
+	if p.process.determinism == nil {
+		return nil
+	}
+	return p.process.determinism.Handlers()
+}
 
 // settle decides what the kernel alone makes the same in each run.
 func (p *preparation) settle(rules *policy.Policy) error {

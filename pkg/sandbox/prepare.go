@@ -131,19 +131,26 @@ func (p *preparation) filter(rules *policy.Policy) error {
 	var nonce [8]byte
 	rand.Read(nonce[:]) // never fails: see crypto/rand
 	p.spec.Nonce = binary.NativeEndian.Uint64(nonce[:])
+	builtin := p.determine(rules)
 	filter, err := filters.Compile(seccomp.Spec{
 		Arch:        seccomp.Native(),
 		Notify:      slices.Sorted(maps.Keys(p.chains)),
+		Builtin:     slices.Sorted(maps.Keys(builtin)),
 		ExtraDeny:   slices.Concat(rules.ExtraDenySyscalls, limits.Denied(rules)),
 		ExtraAllow:  rules.ExtraAllowSyscalls,
 		Network:     p.network.Calls,
-		ChildSignal: len(p.chains) > 0,
+		ChildSignal: len(p.chains)+len(builtin) > 0,
 		LaunchNonce: p.spec.Nonce,
 	})
 	if err != nil {
 		return err
 	}
 	p.spec.Filter = filter.Program
+	for name, handler := range builtin {
+		if nr, err := seccomp.Native().Number(name); err == nil { // not every machine has every call
+			p.ask(nr, handler)
+		}
+	}
 	if p.supervised() {
 		p.spec.FilterFlags = seccomp.ListenerFlags()
 	}

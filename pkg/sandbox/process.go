@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandlock/pkg/deputy"
+	"sandlock/pkg/determinism"
 	"sandlock/pkg/launch"
 	"sandlock/pkg/limits"
 	"sandlock/pkg/netcall"
@@ -34,11 +35,12 @@ type Process struct {
 	watch          *limits.Watch // nil when there is nothing to watch
 	exceeded       string
 
-	degraded   []policy.Protection
-	supervisor *supervise.Supervisor
-	deputy     *deputy.Deputy     // beside the supervisor
-	network    *netcall.Performer // inside the deputy's domain; nil without rules for it
-	served     chan struct{}      // closed when the supervisor's own thread is done; nil without one
+	degraded    []policy.Protection
+	determinism *determinism.Run // nil where nothing is asked of it
+	supervisor  *supervise.Supervisor
+	deputy      *deputy.Deputy     // beside the supervisor
+	network     *netcall.Performer // inside the deputy's domain; nil without rules for it
+	served      chan struct{}      // closed when the supervisor's own thread is done; nil without one
 
 	mu       sync.Mutex // guards launched against a Kill while it is freed, and the streams
 	streams  [3]int     // ends of Streams that nobody has taken
@@ -235,6 +237,9 @@ func (p *Process) finish() {
 	if p.watch != nil {
 		p.exceeded, err = p.watch.End()
 		p.note(err)
+	}
+	if p.determinism != nil {
+		p.note(p.determinism.Close())
 	}
 	// Nobody writes any more: what is in the pipes is all.
 	p.note(errors.Join(p.stdout.read(), p.stderr.read(), p.closePipes()))

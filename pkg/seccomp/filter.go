@@ -12,6 +12,7 @@ import (
 type Spec struct {
 	Arch       Arch
 	Notify     []int    // numbers of the syscalls for the supervisor
+	Builtin    []string // names of those that only handlers of sandlock's own want: see builtin
 	ExtraDeny  []string // names of syscalls or groups that are denied as well
 	ExtraAllow []string // groups that are taken off the default deny list
 	Network    network.Calls
@@ -53,6 +54,7 @@ func Compile(s Spec) (*Filter, error) {
 	if v := f.named("rt_sigaction"); s.ChildSignal && v.Action == Allow {
 		v.check = &childSignal
 	}
+	f.builtin(s.Builtin)
 	if s.LaunchNonce != 0 {
 		f.exempt(launcherCheck(s.LaunchNonce))
 	}

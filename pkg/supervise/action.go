@@ -20,6 +20,7 @@ type Action struct {
 	fd     int
 	target int
 	flags  uint32
+	owned  bool // the descriptor is closed once the answer is given
 }
 
 type kind uint8
@@ -66,6 +67,11 @@ func PlaceFD(fd, target int, flags uint32) Action {
 // SendFD makes the call return the number of a copy of a descriptor of ours in the task: see PlaceFD.
 func SendFD(fd int, flags uint32) Action { return Action{kind: kindSendFD, fd: fd, flags: flags} }
 
+// GiveFD is SendFD with a descriptor that is the action's from here on.
+func GiveFD(fd int, flags uint32) Action {
+	return Action{kind: kindSendFD, fd: fd, flags: flags, owned: true}
+}
+
 // Hold leaves the task waiting until Complete answers, or until it dies.
 func Hold() Action { return Action{kind: kindHold} }
 
@@ -98,6 +104,9 @@ func (a Action) apply(n *notify.Notification, root int, proceed func() error) (f
 		return a.target, proceed()
 	case kindSendFD:
 		fd, err := n.SendFD(a.fd, a.flags)
+		if a.owned {
+			unix.Close(a.fd)
+		}
 		if errors.Is(err, notify.ErrMisanswered) {
 			return -1, errors.Join(err, Kill(unix.SIGKILL, 0).kill(n, root))
 		}

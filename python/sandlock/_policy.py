@@ -46,6 +46,8 @@ def policy_of(box: Sandbox) -> dict[str, Any]:
     for name in ("max_open_files", "max_memory", "max_processes", "cpu_cores", "num_cpus", "uid", "gid", "umask"):
         if getattr(box, name) is not None:
             policy[name] = plain(name, getattr(box, name))
+    if box.random_seed is not None:
+        policy["random_seed"] = plain("random_seed", box.random_seed)
     return policy
 
 

@@ -96,6 +96,9 @@ class Sandbox:
     no_coredump: bool = False
     """Accepted for scripts that set it. No sandbox dumps core, whatever the value."""
 
+    random_seed: int | None = None
+    """Make the random numbers that the kernel gives the same in each run: getrandom(2), /dev/random, /dev/urandom and
+    AT_RANDOM (getauxval(3)). 0 to 2**64-1; not for secrets. See docs/determinism.md for it and the next ones."""
     no_randomize_memory: bool = False
     """Put the command's memory at the same addresses in each run: ADDR_NO_RANDOMIZE of personality(2). It is easier to
     attack then."""
