@@ -33,13 +33,17 @@ func New() (handle int64, err error) {
 	return int64(cgo.NewHandle(&run{})), nil
 }
 
-// Start starts the command of a request (see request.go). The error's text is JSON, see fault.go. The caller may be
-// interrupted before it learns what became of it: Close ends whatever has started.
-func Start(handle int64, text string) (started bool, err error) {
+// Start starts the command of a request, in the given environment (see request.go). The error's text is JSON, see
+// fault.go. The caller may be interrupted before it learns what became of it: Close ends whatever has started.
+func Start(handle int64, text, environment string) (started bool, err error) {
 	defer recovered(&err)
 	r := lookUp(handle)
 	q, err := parse(text)
 	if err != nil {
+		return false, encode(err)
+	}
+	command := q.command()
+	if command.Environ, err = environ(environment); err != nil {
 		return false, encode(err)
 	}
 	if q.pulls() {
@@ -52,7 +56,7 @@ func Start(handle int64, text string) (started bool, err error) {
 		return false, encode(err)
 	}
 	s := sandbox.Sandbox{Policy: *q.policy, Handlers: registrations}
-	if r.process, r.result, err = s.Start(q.command()); err != nil {
+	if r.process, r.result, err = s.Start(command); err != nil {
 		return false, encode(err)
 	}
 	if r.process == nil {

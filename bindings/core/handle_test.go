@@ -30,7 +30,7 @@ func onHandle(handle int64, index int) map[string]func() error {
 		"Wake":        func() error { _, err := Wake(handle); return err },
 		"Outcome":     func() error { _, err := Outcome(handle); return err },
 		"Output":      func() error { _, err := Output(handle, 1); return err },
-		"Start":       func() error { _, err := Start(handle, "{}"); return err },
+		"Start":       func() error { _, err := Start(handle, "{}", ""); return err },
 		"Settle":      func() error { _, err := Settle(handle, index); return err },
 		"Detach":      func() error { _, err := Detach(handle, index); return err },
 		"Complete":    func() error { _, err := Complete(handle, 1, 0, 0, 0); return err },

@@ -68,15 +68,9 @@ func TestRequest(t *testing.T) {
 			}},
 			decoded{Policy: &policy.Policy{FSReadable: []string{"/\xff\xfe"}, Env: map[string]string{"\x80": "\xff="}, Cwd: "\xe9"}},
 		},
-		"an environment": {
-			map[string]any{"environ": characters("A=1\x00B=\x00\xff=\x80\xfe=\x00")},
-			decoded{Command: sandbox.Command{Environ: []string{"A=1", "B=", "\xff=\x80\xfe="}}},
-		},
-		"an environment without an end":  {map[string]any{"environ": "A=1\x00B=2"}, decoded{Command: sandbox.Command{Environ: []string{"A=1", "B=2"}}}},
-		"an environment with empty ones": {map[string]any{"environ": "\x00\x00A=1\x00\x00"}, decoded{Command: sandbox.Command{Environ: []string{"A=1"}}}},
-		"an integer beyond a float":      {map[string]any{"policy": map[string]any{"max_open_files": limit}}, decoded{Policy: &policy.Policy{MaxOpenFiles: &limit}}},
-		"a timeout":                      {map[string]any{"timeout": 0.25}, decoded{Timeout: 250 * time.Millisecond}},
-		"workers":                        {map[string]any{"workers": 3}, decoded{Workers: 3}},
+		"an integer beyond a float": {map[string]any{"policy": map[string]any{"max_open_files": limit}}, decoded{Policy: &policy.Policy{MaxOpenFiles: &limit}}},
+		"a timeout":                 {map[string]any{"timeout": 0.25}, decoded{Timeout: 250 * time.Millisecond}},
+		"workers":                   {map[string]any{"workers": 3}, decoded{Workers: 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.want.Policy == nil {
@@ -110,7 +104,7 @@ func TestRequestThatCannotBe(t *testing.T) {
 		"a number for a text":         {`{"args": [1]}`, "cannot unmarshal number"},
 		"a text for a number":         {`{"stdin": "1"}`, "cannot unmarshal string"},
 		"a character that is no byte": {`{"args": ["\u0100"]}`, "character U+0100 of a request is no byte"},
-		"one in the environment":      {`{"environ": "A=€"}`, "character U+20AC of a request is no byte"},
+		"one in the command":          {`{"args": ["€"]}`, "character U+20AC of a request is no byte"},
 		"one in the input":            {`{"input": "😀"}`, "character U+1F600 of a request is no byte"},
 		"one in the policy":           {`{"policy": {"fs_readable": ["ā"]}}`, "character U+0101 of a request is no byte"},
 		"one in a policy's field":     {`{"policy": {"ā": 1}}`, "character U+0101 of a request is no byte"},
@@ -133,6 +127,28 @@ func TestRequestThatCannotBe(t *testing.T) {
 				t.Errorf("%q does not tell %q", err, test.want)
 			}
 		})
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	for name, test := range map[string]struct {
+		text string
+		want []string
+	}{
+		"nothing":   {"", nil},
+		"variables": {"A=1ĀB=Ā", []string{"A=1", "B="}},
+		"bytes":     {characters("A=\xc3\xa9") + "Ā" + characters("\xff=\x80\n\xfe=") + "Ā", []string{"A=\xc3\xa9", "\xff=\x80\n\xfe="}},
+		"no end":    {"A=1ĀB=2", []string{"A=1", "B=2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := environ(test.text)
+			if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
+				t.Errorf("%v (-want +got)\n%s", err, diff)
+			}
+		})
+	}
+	if got, err := environ("A=1ĀB=€Ā"); err == nil || !strings.Contains(err.Error(), "U+20AC") {
+		t.Errorf("%q, %v: no byte is U+20AC", got, err)
 	}
 }
 

@@ -25,10 +25,9 @@ func captured(args ...string) map[string]any {
 		}
 	}
 	return map[string]any{
-		"policy":  map[string]any{"fs_readable": readable, "allow_degraded": policy.Protections()},
-		"args":    args,
-		"environ": "PATH=/usr/bin:/bin\x00",
-		"stdin":   stdioNull, "stdout": stdioPipe, "stderr": stdioPipe,
+		"policy": map[string]any{"fs_readable": readable, "allow_degraded": policy.Protections()},
+		"args":   args,
+		"stdin":  stdioNull, "stdout": stdioPipe, "stderr": stdioPipe,
 		"timeout": 60,
 	}
 }
@@ -367,7 +366,7 @@ func startNew(request string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if _, err := Start(handle, request); err != nil {
+	if _, err := Start(handle, request, "PATH=/usr/bin:/bin"); err != nil {
 		Close(handle)
 		return 0, err
 	}

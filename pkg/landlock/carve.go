@@ -27,6 +27,9 @@ import (
 // grant gives rights to an open file or folder of the given real path, except to what is denied in it. The path
 // matters only if something is denied.
 func (g *granter) grant(fd int, path string, access uint64) error {
+	if g.denied.empty() {
+		return g.grantWhole(fd, access)
+	}
 	st, err := statx(fd, "")
 	if err != nil {
 		return fmt.Errorf("stat: %w", err)
@@ -47,6 +50,15 @@ func (g *granter) grant(fd int, path string, access uint64) error {
 		access &= fileAccess
 	}
 	return addPathRule(g.ruleset, fd, access)
+}
+
+// grantWhole gives rights to an open file or folder.
+func (g *granter) grantWhole(fd int, access uint64) error {
+	err := addPathRule(g.ruleset, fd, access)
+	if err == unix.EINVAL { // it is no folder
+		err = addPathRule(g.ruleset, fd, access&fileAccess)
+	}
+	return err
 }
 
 // carve gives rights to what a folder contains, except to what is denied in it.

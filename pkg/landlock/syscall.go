@@ -20,7 +20,8 @@ func createRuleset(attr *unix.LandlockRulesetAttr) (int, error) {
 // addPathRule grants access to what parent is and, if it is a folder, to all that is beneath.
 func addPathRule(ruleset, parent int, access uint64) error {
 	attr := unix.LandlockPathBeneathAttr{Allowed_access: access, Parent_fd: int32(parent)}
-	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), unix.LANDLOCK_RULE_PATH_BENEATH,
+	// Raw: it never waits, and there may be thousands.
+	_, _, errno := unix.RawSyscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), unix.LANDLOCK_RULE_PATH_BENEATH,
 		uintptr(unsafe.Pointer(&attr)), 0, 0, 0)
 	if errno != 0 {
 		return errno

@@ -96,8 +96,7 @@ func Start(spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	reaperStack := unsafe.Add(memory.take(stackSize), stackSize)
-	commandStack := unsafe.Add(memory.take(stackSize), stackSize)
+	reaperStack, commandStack := memory.stack(), memory.stack()
 	shared := (*C.struct_sandlock_launch)(memory.take(int(unsafe.Sizeof(C.struct_sandlock_launch{}))))
 	shared.reaper_stack, shared.command_stack = reaperStack, commandStack
 	shared.reaper = placePlan(memory, reaper)

@@ -31,7 +31,11 @@ type text string
 
 func (t text) size() int { return roundUp(len(t) + 1) }
 
-func (t text) place(a *arena) uint64 { return a.place(append([]byte(t), 0)) }
+func (t text) place(a *arena) uint64 {
+	p := a.take(len(t) + 1)
+	copy(unsafe.Slice((*byte)(p), len(t)), t)
+	return uint64(uintptr(p))
+}
 
 // vector is argv or envp: pointers to strings, then NULL.
 type vector []string

@@ -18,7 +18,7 @@ _PROTECTIONS = list(Protection)
 
 
 def policy_of(box: Sandbox) -> dict[str, Any]:
-    """Return the policy of a sandbox as it is now, by the names of its fields."""
+    """Return the policy of a sandbox as it is now, by the names of its fields. What is empty or off is left out."""
     policy: dict[str, Any] = {}
     for name in (
         "fs_readable",
@@ -39,6 +39,7 @@ def policy_of(box: Sandbox) -> dict[str, Any]:
         policy[name] = getattr(box, name)
         if not isinstance(policy[name], bool):
             raise PolicyError(f"{name}: {policy[name]!r} is no bool; write True or False")
+    policy = {name: value for name, value in policy.items() if value}
     if box.cwd is not None:
         policy["cwd"] = text("cwd", box.cwd)
         if not policy["cwd"]:

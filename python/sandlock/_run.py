@@ -18,7 +18,7 @@ from ._frame import Frame
 from ._held import HeldCalls
 from ._outcome import result_of
 from ._parts import Parts, Place
-from ._request import encode
+from ._request import encode, environment
 from ._serving import Serving
 from ._threads import GRACE
 from ._workers import Workers
@@ -87,12 +87,12 @@ class Run:
         request["workers"] = threads
         request["chains"] = [_chain_request(number, chain) for number, chain in chains.items()]
         try:
-            core().core_Start(self._handle, encode(request))
+            core().core_Start(self._handle, encode(request), environment())
         except RuntimeError as error:
             raise from_core(error) from None
         if "input" in request and (fd := core().core_Input(self._handle)) >= 0:
             self._parts.own_input(fd)
-        if request["policy"]["allow_degraded"]:
+        if "allow_degraded" in request["policy"]:
             self._degraded = degraded(self._handle)
         self._pid = int(core().core_PID(self._handle))
         self.waiting = request["held"]

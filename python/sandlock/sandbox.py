@@ -13,7 +13,7 @@ from ._chain import HandlerSpec, chains_of, check_handler_timeout, check_on_exce
 from ._decision import discard
 from ._parts import Place
 from ._policy import policy_of
-from ._request import Command, StrPath, command_arguments, environment
+from ._request import Command, StrPath, command_arguments
 from ._run import Run, Supervision
 from ._terminal import interact
 from .actions import ExceptionPolicy, NotifAction
@@ -364,7 +364,6 @@ class Sandbox:
         request = {
             "policy": policy_of(self),
             "args": command_arguments(cmd),
-            "environ": environment(),
             "timeout": check_timeout("timeout", timeout),
             "held": waiting,
             **streams.request(),
