@@ -20,7 +20,9 @@ from .errors import (
     SeccompError,
 )
 from .handler import Handler, HandlerCtx
+from .inputs import inputs
 from .kernel import Feature, Kernel, check, landlock_abi_version, min_landlock_abi
+from .pipeline import Gather, GatherPipeline, NamedStage, Pipeline, Stage
 from .process import Process
 from .protection import Protection
 from .result import ExitReason, HandlerFailure, Result
@@ -36,6 +38,8 @@ __all__ = [
     "ExitReason",
     "Feature",
     "ForkError",
+    "Gather",
+    "GatherPipeline",
     "Handler",
     "HandlerCtx",
     "HandlerError",
@@ -43,8 +47,10 @@ __all__ = [
     "Kernel",
     "LandlockUnavailableError",
     "MemoryProtectError",
+    "NamedStage",
     "NotifAction",
     "NotifError",
+    "Pipeline",
     "PolicyError",
     "Process",
     "Protection",
@@ -53,9 +59,11 @@ __all__ = [
     "SandboxError",
     "SandlockError",
     "SeccompError",
+    "Stage",
     "StdioMode",
     "__version__",
     "check",
+    "inputs",
     "landlock_abi_version",
     "min_landlock_abi",
 ]

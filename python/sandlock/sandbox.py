@@ -19,6 +19,7 @@ from ._terminal import interact
 from .actions import ExceptionPolicy, NotifAction
 from .errors import ChildError, HandlerError
 from .handler import HandlerCtx, OnException
+from .pipeline import Stage
 from .process import Process
 from .protection import Protection
 from .result import Result
@@ -235,6 +236,10 @@ class Sandbox:
             As :meth:`run` does.
         """
         return interact(lambda streams: self._start(cmd, handlers, streams)).exit_code
+
+    def cmd(self, args: Command) -> Stage:
+        """Make a stage of a pipeline, as in ``(box.cmd(["sort", path]) | box.cmd(["uniq"])).run()``."""
+        return Stage(self, args)
 
     def create(self, cmd: Command, *, stdin: Input = None, handlers: HandlerSpec = ()) -> None:
         """Make the process of a command, which stays just before executing the program until :meth:`start`."""

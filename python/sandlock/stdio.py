@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Protocol, Union, cast
@@ -57,6 +58,8 @@ class Stdio:
     """What is to be copied into a stdin that is a stream."""
     terminal: bool = False
     """Whether stdin is a terminal that is to be the command's controlling one."""
+    files: Sequence[int] = ()
+    """Descriptors that become 3, 4 and so on."""
 
     @property
     def piped(self) -> list[int]:
@@ -65,7 +68,8 @@ class Stdio:
         return numbers if self.source is None else [i for i in numbers if i]
 
     def request(self) -> dict[str, Any]:
-        request: dict[str, Any] = {name: getattr(self, name) for name in ("stdin", "stdout", "stderr", "terminal")}
+        names = ("stdin", "stdout", "stderr", "terminal", "files")
+        request: dict[str, Any] = {name: getattr(self, name) for name in names}
         if self.stdin == CAPTURE:
             request["input"] = self.input.decode("latin-1")
         return request
