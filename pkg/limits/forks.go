@@ -27,11 +27,6 @@ type Forks struct {
 	makers  map[int]*maker
 }
 
-type identity struct {
-	pid   int
-	start uint64
-}
-
 // A maker is a task whose calls were let through since the processes were last counted.
 type maker struct {
 	children int  // that nobody has seen yet
@@ -122,7 +117,7 @@ func (f *Forks) recount() error {
 	known := make(map[identity]bool, len(found))
 	f.tasks = 0
 	for _, p := range found {
-		id := identity{p.pid, p.start}
+		id := p.identity()
 		known[id] = true
 		f.tasks += max(p.threads, 1) // a zombie has none
 		if m := f.makers[p.parent]; m != nil && !f.known[id] {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,11 +15,21 @@ import (
 // A process is what /proc tells of one.
 type process struct {
 	pid     int
-	parent  int    // the thread that made it, or who has adopted it
-	start   uint64 // with the number, no two processes have the same
+	parent  int // the thread that made it, or who has adopted it
+	start   uint64
 	flags   uint64
 	threads int
+	own     time.Duration // CPU time of its threads
+	reaped  time.Duration // and of the children that it has waited for
 }
+
+// An identity is no other process's, as its number may be later.
+type identity struct {
+	pid   int
+	start uint64
+}
+
+func (p process) identity() identity { return identity{p.pid, p.start} }
 
 // loading reports whether a process was forked and has not executed a program since: PF_FORKNOEXEC of the kernel.
 func (p process) loading() bool { return p.flags&0x40 != 0 }
@@ -87,6 +98,9 @@ func children(pid int) ([]process, error) {
 	return found, nil
 }
 
+// ticks are the unit of times in /proc: USER_HZ is 100 on all that we run on.
+const ticks = time.Second / 100
+
 // read fills in what proc_pid_stat(5) tells.
 func (p *process) read() error {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/stat")
@@ -105,6 +119,7 @@ func (p *process) read() error {
 		return value
 	}
 	p.flags, p.threads, p.start = number(9), int(number(20)), number(22)
+	p.own, p.reaped = ticks*time.Duration(number(14)+number(15)), ticks*time.Duration(number(16)+number(17))
 	if err != nil {
 		return fmt.Errorf("read /proc/%d/stat: %w", p.pid, err)
 	}

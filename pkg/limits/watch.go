@@ -31,9 +31,10 @@ type gauge interface {
 
 // A Tree is what is watched.
 type Tree struct {
-	Root    int          // the descendants of this process are the tree
-	Command int          // the first of them, which shares the host's memory until it executes its program
-	Kill    func() error // ends it
+	Root    int              // the descendants of this process are the tree
+	Command int              // the first of them, which shares the host's memory until it executes its program
+	Kill    func() error     // ends it
+	Stop    func(bool) error // stops it, or lets it go on
 }
 
 // NewWatch gives nil where there is nothing to watch.
@@ -41,6 +42,9 @@ func NewWatch(rules *policy.Policy) *Watch {
 	w := &Watch{gauges: make(map[string]gauge), over: make(chan struct{})}
 	if rules.MaxMemory != nil {
 		w.gauges["max_memory"] = &memory{most: *rules.MaxMemory}
+	}
+	if percent, set := rules.CPUPercent(); set {
+		w.gauges["max_cpu"] = &cpu{rate: float64(percent) / 100}
 	}
 	if len(w.gauges) == 0 {
 		return nil

@@ -37,6 +37,14 @@ func checkMaxProcesses(limit *uint64) *Error {
 	return nil
 }
 
+// CPUPercent is MaxCPU within its bounds, 1 and 100.
+func (p *Policy) CPUPercent() (percent uint64, set bool) {
+	if p.MaxCPU == nil {
+		return 0, false
+	}
+	return max(1, min(*p.MaxCPU, 100)), true
+}
+
 // maxCPUs is how many CPUs an affinity mask of ours has room for.
 const maxCPUs = 1024
 

@@ -50,6 +50,8 @@ type Policy struct {
 	MaxMemory *uint64
 	// MaxProcesses (max_processes) bounds the processes of the whole tree, threads not counted; nil leaves the host's bound.
 	MaxProcesses *uint64
+	// MaxCPU (max_cpu) bounds the CPU time of the whole tree, in per cent of one core; see CPUPercent.
+	MaxCPU *uint64
 	// CPUCores (cpu_cores) are the CPUs that the command may run on, by the kernel's numbers; nil leaves the host's.
 	CPUCores []int
 	// NumCPUs (num_cpus) is on how many CPUs the command may run at most: the first ones of CPUCores, or of the host's.
@@ -93,7 +95,7 @@ func (p *Policy) Normalized() (*Policy, error) {
 	if p.Cwd != "" {
 		n.Cwd = tidy(p.Cwd)
 	}
-	n.MaxMemory = clone(p.MaxMemory)
+	n.MaxMemory, n.MaxCPU = clone(p.MaxMemory), clone(p.MaxCPU)
 	n.MaxOpenFiles, n.MaxProcesses, n.NumCPUs = clone(p.MaxOpenFiles), clone(p.MaxProcesses), clone(p.NumCPUs)
 	n.CPUCores = unique(p.CPUCores)
 	return &n, nil

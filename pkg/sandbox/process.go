@@ -42,11 +42,13 @@ type Process struct {
 	network     *netcall.Performer // inside the deputy's domain; nil without rules for it
 	served      chan struct{}      // closed when the supervisor's own thread is done; nil without one
 
-	mu       sync.Mutex // guards launched against a Kill while it is freed, and the streams
-	streams  [3]int     // ends of Streams that nobody has taken
-	launched *launch.Process
-	result   *Result
-	err      error
+	mu        sync.Mutex // guards launched against a Kill while it is freed, and what follows
+	paused    bool       // by the user
+	throttled bool       // by the limit of CPU time
+	streams   [3]int     // ends of Streams that nobody has taken
+	launched  *launch.Process
+	result    *Result
+	err       error
 }
 
 func newProcess() *Process {
@@ -101,14 +103,33 @@ func (p *Process) SignalGroup(signal unix.Signal) error {
 }
 
 // Pause stops the whole tree; Resume lets it go on.
-func (p *Process) Pause() error { return p.send(unix.SIGSTOP, (*launch.Process).SignalTree) }
+func (p *Process) Pause() error { return p.stop(&p.paused, true) }
 
 // Resume lets a tree go on that was stopped.
-func (p *Process) Resume() error { return p.send(unix.SIGCONT, (*launch.Process).SignalTree) }
+func (p *Process) Resume() error { return p.stop(&p.paused, false) }
+
+// throttle is Pause and Resume for the limit of CPU time.
+func (p *Process) throttle(stopped bool) error { return p.stop(&p.throttled, stopped) }
+
+// stop stops the tree for one of two reasons, or lets it go on when there is none any more.
+func (p *Process) stop(reason *bool, stopped bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	*reason = stopped
+	signal := unix.SIGCONT
+	if p.paused || p.throttled {
+		signal = unix.SIGSTOP
+	}
+	return p.sendLocked(signal, (*launch.Process).SignalTree)
+}
 
 func (p *Process) send(signal unix.Signal, to func(*launch.Process, unix.Signal) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.sendLocked(signal, to)
+}
+
+func (p *Process) sendLocked(signal unix.Signal, to func(*launch.Process, unix.Signal) error) error {
 	if p.launched == nil {
 		return nil
 	}

@@ -87,7 +87,8 @@ func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 	}
 	p.PID = p.launched.PID
 	if p.watch != nil {
-		p.watch.Begin(limits.Tree{Root: p.launched.Reaper, Command: p.PID, Kill: p.Kill})
+		p.watch.Begin(limits.Tree{Root: p.launched.Reaper, Command: p.PID, Kill: p.Kill,
+			Stop: p.throttle})
 	}
 	if p.launched.Listener >= 0 {
 		listener, err := notify.NewListener(p.launched.Listener)

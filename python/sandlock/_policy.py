@@ -17,6 +17,9 @@ __all__ = ["policy_of"]
 _PROTECTIONS = list(Protection)
 
 
+_LIMITS = ("max_open_files", "max_memory", "max_processes", "max_cpu", "cpu_cores", "num_cpus")
+
+
 def policy_of(box: Sandbox) -> dict[str, Any]:
     """Return the policy of a sandbox as it is now, by the names of its fields. What is empty or off is left out."""
     policy: dict[str, Any] = {}
@@ -44,7 +47,7 @@ def policy_of(box: Sandbox) -> dict[str, Any]:
         policy["cwd"] = text("cwd", box.cwd)
         if not policy["cwd"]:
             raise PolicyError("cwd: the path is empty; use None for the host's working directory")
-    for name in ("max_open_files", "max_memory", "max_processes", "cpu_cores", "num_cpus", "uid", "gid", "umask"):
+    for name in (*_LIMITS, "uid", "gid", "umask"):
         if getattr(box, name) is not None:
             policy[name] = plain(name, getattr(box, name))
     if box.random_seed is not None:

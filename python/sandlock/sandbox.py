@@ -74,6 +74,9 @@ class Sandbox:
     process that wants more for itself gets ENOMEM, a tree that has more is killed."""
     max_processes: int | None = None
     """Processes of the whole tree; threads are not counted. Beyond it fork and its kin fail with EAGAIN."""
+    max_cpu: int | None = None
+    """CPU time of the whole tree, in per cent of one core: 1 to 100, a value beyond is taken for the nearest. A tree
+    that has used more waits."""
     cpu_cores: Sequence[int] | None = None
     """The CPUs to run on, by number: an affinity (sched_setaffinity(2)) that the command cannot change. None leaves the
     host's."""
@@ -130,6 +133,10 @@ class Sandbox:
         # References that do not keep the run: an interrupted one is over as soon as nobody has it any more.
         self._place: Place = {}
         self._spawned: Process | None = None
+
+    def cpu_pct(self) -> int | None:
+        """Return ``max_cpu`` within its bounds."""
+        return None if self.max_cpu is None else max(1, min(self.max_cpu, 100))
 
     def run(
         self,
