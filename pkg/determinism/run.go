@@ -14,7 +14,8 @@ import (
 
 // A Run is what one run needs to be deterministic.
 type Run struct {
-	random *random // nil without random_seed
+	random      *random      // nil without random_seed
+	directories *directories // nil without deterministic_dirs
 
 	mu  sync.Mutex
 	err error // the first reason for which a task was killed
@@ -23,10 +24,17 @@ type Run struct {
 // New makes what a policy asks for, or nil when it asks for nothing. The deputy, which opens devices for the tasks, is
 // asked for when it is needed.
 func New(rules *policy.Policy, opener func() *deputy.Deputy) *Run {
-	if rules.RandomSeed == nil {
+	if rules.RandomSeed == nil && !rules.DeterministicDirs {
 		return nil
 	}
-	return &Run{random: newRandom(*rules.RandomSeed, opener)}
+	r := &Run{}
+	if rules.RandomSeed != nil {
+		r.random = newRandom(*rules.RandomSeed, opener)
+	}
+	if rules.DeterministicDirs {
+		r.directories = &directories{}
+	}
+	return r
 }
 
 // firstCalls are calls that programs make before anything that counts: ld.so and static programs with glibc ask for the
@@ -37,13 +45,18 @@ var firstCalls = []string{"brk", "arch_prctl", "set_tid_address", "sched_getaffi
 // calls that ask for the break matter: see package seccomp.
 func (r *Run) Handlers() map[string]supervise.Handler {
 	handlers := make(map[string]supervise.Handler)
-	for _, name := range firstCalls {
-		handlers[name] = supervise.HandlerFunc(r.settle)
-	}
 	if r.random != nil {
+		for _, name := range firstCalls {
+			handlers[name] = supervise.HandlerFunc(r.settle)
+		}
 		handlers["getrandom"] = supervise.HandlerFunc(r.random.getrandom)
 		for _, name := range []string{"open", "openat", "openat2"} {
 			handlers[name] = supervise.HandlerFunc(r.random.open)
+		}
+	}
+	if r.directories != nil {
+		for _, name := range []string{"getdents", "getdents64"} {
+			handlers[name] = supervise.HandlerFunc(r.directories.getdents)
 		}
 	}
 	return handlers

@@ -20,6 +20,7 @@ func TestHandlers(t *testing.T) {
 	}{
 		"nothing":            {policy.Policy{}, nil},
 		"the kernel's alone": {policy.Policy{NoRandomizeMemory: true, NoHugePages: true}, nil},
+		"deterministic_dirs": {policy.Policy{DeterministicDirs: true}, []string{"getdents", "getdents64"}},
 		"random_seed":        {policy.Policy{RandomSeed: &seed}, append(first, "getrandom", "open", "openat", "openat2")},
 	} {
 		t.Run(name, func(t *testing.T) {

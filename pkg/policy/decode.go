@@ -31,6 +31,7 @@ var fields = map[string]func(*Policy, any) *Error{
 	"num_cpus":             func(p *Policy, v any) *Error { return optionalCount(&p.NumCPUs, v) },
 	"no_coredump":          func(p *Policy, v any) *Error { return boolean(&p.NoCoredump, v) },
 	"random_seed":          func(p *Policy, v any) *Error { return optionalSeed(&p.RandomSeed, v) },
+	"deterministic_dirs":   func(p *Policy, v any) *Error { return boolean(&p.DeterministicDirs, v) },
 	"no_randomize_memory":  func(p *Policy, v any) *Error { return boolean(&p.NoRandomizeMemory, v) },
 	"no_huge_pages":        func(p *Policy, v any) *Error { return boolean(&p.NoHugePages, v) },
 	"allow_degraded":       func(p *Policy, v any) *Error { return protectionList(&p.AllowDegraded, v) },

@@ -86,6 +86,7 @@ var allFields = fmt.Sprint([]string{
 	"clean_env",
 	"cpu_cores",
 	"cwd",
+	"deterministic_dirs",
 	"disable",
 	"env",
 	"extra_allow_syscalls",

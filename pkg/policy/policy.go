@@ -62,6 +62,8 @@ type Policy struct {
 
 	// RandomSeed (random_seed) makes the random numbers that the kernel gives the same in each run.
 	RandomSeed *uint64
+	// DeterministicDirs (deterministic_dirs) gives the entries of directories in the order of their names.
+	DeterministicDirs bool
 	// NoRandomizeMemory (no_randomize_memory) puts the command's memory at the same addresses each time.
 	NoRandomizeMemory bool
 	// NoHugePages (no_huge_pages) disables transparent huge pages for the command.

@@ -38,7 +38,7 @@ def policy_of(box: Sandbox) -> dict[str, Any]:
     for name in ("allow_degraded", "disable"):
         policy[name] = _protections(name, getattr(box, name))
     policy["env"] = mapping("env", box.env)
-    for name in ("clean_env", "no_coredump", "no_randomize_memory", "no_huge_pages"):
+    for name in ("clean_env", "no_coredump", "deterministic_dirs", "no_randomize_memory", "no_huge_pages"):
         policy[name] = getattr(box, name)
         if not isinstance(policy[name], bool):
             raise PolicyError(f"{name}: {policy[name]!r} is no bool; write True or False")

@@ -103,6 +103,8 @@ class Sandbox:
     random_seed: int | None = None
     """Make the random numbers that the kernel gives the same in each run: getrandom(2), /dev/random, /dev/urandom and
     AT_RANDOM (getauxval(3)). 0 to 2**64-1; not for secrets. See docs/determinism.md for it and the next ones."""
+    deterministic_dirs: bool = False
+    """Give the entries of directories in the order of their names, byte by byte: getdents64(2)."""
     no_randomize_memory: bool = False
     """Put the command's memory at the same addresses in each run: ADDR_NO_RANDOMIZE of personality(2). It is easier to
     attack then."""
