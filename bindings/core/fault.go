@@ -43,6 +43,7 @@ func encode(err error) error {
 func kindOf(err error) string {
 	var (
 		bad         *policy.Error
+		profile     *policy.ProfileError
 		unknown     *seccomp.UnknownSyscallError
 		denied      *seccomp.DeniedError
 		notAllowed  *seccomp.AllowError
@@ -51,7 +52,7 @@ func kindOf(err error) string {
 		namespace   *sandbox.NamespaceError
 	)
 	switch {
-	case errors.As(err, &bad), errors.As(err, &unknown), errors.As(err, &denied), errors.As(err, &notAllowed):
+	case errors.As(err, &bad), errors.As(err, &profile), errors.As(err, &unknown), errors.As(err, &denied), errors.As(err, &notAllowed):
 		return "policy"
 	case errors.As(err, &unavailable):
 		return "landlock"

@@ -23,3 +23,12 @@ func nearest(word string, names []string) (string, bool) {
 	}
 	return best, best != ""
 }
+
+// listed joins names as a sentence does.
+func listed(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}

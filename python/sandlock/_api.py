@@ -24,6 +24,7 @@ from .inputs import inputs
 from .kernel import Feature, Kernel, check, landlock_abi_version, min_landlock_abi
 from .pipeline import Gather, GatherPipeline, NamedStage, Pipeline, Stage
 from .process import Process
+from .profiles import list_profiles, load_profile
 from .protection import Protection
 from .result import ExitReason, HandlerFailure, Result
 from .sandbox import Sandbox
@@ -65,5 +66,7 @@ __all__ = [
     "check",
     "inputs",
     "landlock_abi_version",
+    "list_profiles",
+    "load_profile",
     "min_landlock_abi",
 ]

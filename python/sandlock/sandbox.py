@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._chain import HandlerSpec, chains_of, check_handler_timeout, check_on_exception, check_timeout
 from ._decision import discard
@@ -21,6 +21,7 @@ from .errors import ChildError, HandlerError
 from .handler import HandlerCtx, OnException
 from .pipeline import Stage
 from .process import Process
+from .profiles import read_profile
 from .protection import Protection
 from .result import Result
 from .stdio import Input, Output, Stdio, StdioMode, captured, held
@@ -126,6 +127,22 @@ class Sandbox:
     answers, and what the handler returns later is discarded. None is for ever."""
     handler_threads: int = 8
     """How many calls may be with synchronous handlers at once; others wait. Threads are started as they are needed."""
+
+    @classmethod
+    def from_profile(cls, name_or_path: StrPath, **overrides: Any) -> Sandbox:
+        """Return a sandbox with the fields of a profile, a TOML file given by its name or path.
+
+        A name is looked for in ``~/.config/sandlock/profiles``, then among the built-in profiles; what has a slash or
+        the ending ``.toml`` is a path. See docs/profiles.md, and :func:`sandlock.list_profiles`.
+
+        Args:
+            name_or_path: the profile.
+            overrides: fields that are set to other values than the profile's.
+
+        Raises:
+            PolicyError: there is no such profile, or it is wrong; the message has file, line and key.
+        """
+        return cls(**{**read_profile(name_or_path).fields, **overrides})
 
     def __post_init__(self) -> None:
         if self.name is None:

@@ -41,6 +41,7 @@ def test_holds_only_the_package(unpacked: Path) -> None:
     files = {path.name for path in (unpacked / "sandlock").iterdir()}
     assert {"_core.abi3.so", "_version.py", "py.typed"} <= files
     assert not files & {"core.py", "go.py", "build.py"}
+    assert (unpacked / "sandlock" / "profiles" / "python.toml").is_file()
 
 
 def test_auditwheel_names_manylinux(wheel: Path) -> None:

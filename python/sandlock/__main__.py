@@ -1,0 +1,10 @@
+"""``python -m sandlock`` is the command ``sandlock``."""
+
+from __future__ import annotations
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""The command ``sandlock``. Each of its commands is a module here: it adds its parser, which knows what to run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..errors import SandlockError
+from . import profile
+
+__all__ = ["main"]
+
+_COMMANDS = (profile,)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return the exit status: 1 for an error, 2 for wrong usage."""
+    parser = argparse.ArgumentParser(prog="sandlock", description="Confine programs with Landlock and seccomp.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except SandlockError as error:
+        print(f"sandlock: {error}", file=sys.stderr)
+        return 1

@@ -1,0 +1,150 @@
+"""The built-in profiles run the tools that they are made for, and no more."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandlock import Result, Sandbox, list_profiles, load_profile
+
+
+def run(profile: str, *cmd: str, **overrides: object) -> Result:
+    return Sandbox.from_profile(profile, **overrides).run(cmd, timeout=60)
+
+
+def ok(result: Result) -> str:
+    assert result.success, (result, result.stdout, result.stderr)
+    return result.stdout.decode()
+
+
+def tool(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not on PATH")
+    return path
+
+
+@pytest.mark.parametrize("name", list_profiles())
+def test_every_profile_starts_programs_and_keeps_secrets(
+    name: str, work: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "key")
+    result = load_profile(name).run(["sh", "-c", "echo $TOKEN; cat /proc/version"])
+    assert (result.exit_code, result.stdout) == (1, b"\n"), result.stderr
+    assert b"Permission denied" in result.stderr
+
+
+PYTHON = """
+import json, pathlib, random, ssl, sqlite3, subprocess, sys, threading, time, zoneinfo
+import helper
+thread = threading.Thread(target=time.strftime, args=["%c"])
+thread.start(); thread.join()
+print(helper.answer, subprocess.run(["echo", "child"], capture_output=True, text=True).stdout.strip())
+try:
+    pathlib.Path("new").write_text("x")
+except PermissionError:
+    print("refused")
+"""
+
+
+def test_python_script(work: Path) -> None:
+    (work / "helper.py").write_text("answer = 42")
+    (work / "script.py").write_text(PYTHON)
+    assert ok(run("python", sys.executable, "script.py")) == "42 child\nrefused\n"
+    assert sorted(path.name for path in work.iterdir()) == ["helper.py", "script.py"]
+
+
+TESTS = """
+import pathlib, pytest
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path
+
+def test_temporary_files(folder):
+    (folder / "file").write_text("x")
+
+def test_outside():
+    with pytest.raises(PermissionError):
+        pathlib.Path("/proc/version").read_text()
+
+def test_that_fails():
+    assert 1 + 1 == 3
+"""
+
+
+def test_pytest_run(work: Path) -> None:
+    (work / "pytest.ini").write_text("[pytest]\n")
+    (work / "test_all.py").write_text(TESTS)
+    result = run("pytest", sys.executable, "-m", "pytest", "-q")
+    assert (result.exit_code, result.stderr) == (1, b"")
+    assert b"1 failed, 2 passed" in result.stdout, result.stdout
+    assert b"assert (1 + 1) == 3" in result.stdout
+    again = run("pytest", sys.executable, "-m", "pytest", "-q", "--last-failed")
+    assert b"1 failed" in again.stdout, again.stdout  # from the cache that the first run has written
+    assert b"2 passed" not in again.stdout
+
+
+NODE = """
+const fs = require("fs"), crypto = require("crypto"), { execFileSync } = require("child_process");
+const { Worker, isMainThread } = require("worker_threads");
+if (isMainThread) {
+    try { fs.writeFileSync("new", "x"); } catch (error) { console.log(error.code); }
+    console.log(crypto.createHash("sha256").update(fs.readFileSync("data")).digest("hex").slice(0, 8));
+    console.log(execFileSync("echo", ["child"]).toString().trim());
+    new Worker(__filename).on("exit", code => console.log("worker", code));
+}
+"""
+
+
+def test_node_script(work: Path) -> None:
+    (work / "data").write_text("data\n")
+    (work / "script.js").write_text(NODE)
+    assert ok(run("node", tool("node"), "script.js")) == "EACCES\n6667b2d1\nchild\nworker 0\n"
+
+
+MAKEFILE = """
+program: main.o part.o
+\t$(CC) -o $@ $^
+%.o: %.c
+\t$(CC) -O2 -c -o $@ $<
+check: program
+\t./program
+clean:
+\trm -f *.o program
+"""
+
+
+def test_gcc_and_make(work: Path) -> None:
+    tool("gcc")
+    (work / "main.c").write_text('#include <stdio.h>\nint part(void);\nint main(void) { printf("%d\\n", part()); }\n')
+    (work / "part.c").write_text("int part(void) { return 42; }\n")
+    (work / "Makefile").write_text(MAKEFILE)
+    assert ok(run("gcc", tool("make"), "-j2", "CC=gcc", "check")).endswith("./program\n42\n")
+    ok(run("gcc", "make", "clean"))
+    assert sorted(path.name for path in work.iterdir()) == ["Makefile", "main.c", "part.c"]
+
+
+def git(*arguments: str, **overrides: object) -> str:
+    return ok(run("git", "git", *arguments, **overrides))
+
+
+def test_git_clone_and_commit(work: Path, home: Path) -> None:
+    tool("git")
+    (home / ".gitconfig").write_text(
+        "[user]\nname = Somebody\nemail = somebody@example.com\n[init]\ndefaultBranch = main\n"
+    )
+    git("init", "-q", "first")
+    (work / "first" / "file").write_text("1\n")
+    git("-C", "first", "add", "file")
+    git("-C", "first", "commit", "-q", "-m", "One")
+    git("clone", "-q", "first", "second")
+    (work / "second" / "file").write_text("2\n")
+    git("-C", "second", "commit", "-q", "-a", "-m", "Two")
+    git("-C", "second", "push", "-q", "origin", "HEAD:refs/heads/second")
+    assert git("-C", "first", "log", "--format=%an %s", "second") == "Somebody Two\nSomebody One\n"
+    git("-C", "second", "gc", "-q")
+    assert git("-C", "second", "fsck", "--strict") == ""
