@@ -73,14 +73,42 @@ func (d *Deputy) run(do func(*thread) Result) (Result, error) {
 
 // Do does something on a confined thread, and waits for it. A panic there is an error.
 func (d *Deputy) Do(do func()) error {
-	result, err := d.run(func(*thread) Result {
+	return d.do(func() error {
 		do()
+		return nil
+	})
+}
+
+// DoAs is Do with the credentials of the task whose call it is.
+func (d *Deputy) DoAs(n *notify.Notification, do func()) error {
+	who, err := callerOf(n.Task())
+	if err != nil {
+		return err
+	}
+	if !n.Valid() {
+		return notify.ErrGone
+	}
+	return d.do(func() error {
+		restore, err := assume(who)
+		if err != nil {
+			return err
+		}
+		defer restore()
+		do()
+		return nil
+	})
+}
+
+func (d *Deputy) do(do func() error) error {
+	var err error
+	result, failed := d.run(func(*thread) Result {
+		err = do()
 		return Result{}
 	})
-	if err == nil && result.Errno != 0 {
-		err = result.Errno
+	if failed == nil && result.Errno != 0 {
+		failed = result.Errno
 	}
-	return err
+	return errors.Join(failed, err)
 }
 
 // send gives a job to an idle thread, or to a new one.

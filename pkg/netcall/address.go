@@ -5,8 +5,6 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
-
-	"sandlock/pkg/notify"
 )
 
 // The sizes of socket addresses: the least that the kernel takes, see SIN6_LEN_RFC2133 for IPv6, and the most.
@@ -33,16 +31,13 @@ type address struct {
 	peer   netip.AddrPort // of IPv4 and IPv6; an IPv4 address never in its IPv6 form
 }
 
-// readAddress copies an address. The error is EFAULT, EINVAL or EAFNOSUPPORT.
-func readAddress(n *notify.Notification, pointer uint64, size int) (address, error) {
+// readRaw copies an address.
+func (c *call) readRaw(pointer uint64, size int) ([]byte, error) {
 	if size < familySize || size > largestSize {
-		return address{}, unix.EINVAL
+		return nil, unix.EINVAL
 	}
 	raw := make([]byte, size)
-	if count, err := n.Read(raw, pointer); err != nil || count != size {
-		return address{}, unix.EFAULT
-	}
-	return parseAddress(raw)
+	return raw, c.read(raw, pointer)
 }
 
 // parseAddress takes over the bytes.

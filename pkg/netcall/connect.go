@@ -16,7 +16,11 @@ type connecting struct {
 }
 
 func (c *call) newConnect(args [6]uint64) (operation, error) {
-	to, err := readAddress(&c.n, args[1], int(int32(args[2])))
+	raw, err := c.readRaw(args[1], int(int32(args[2])))
+	if err != nil {
+		return nil, err
+	}
+	to, err := parseAddress(raw)
 	if err != nil {
 		return nil, err
 	}

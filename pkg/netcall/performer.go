@@ -93,13 +93,17 @@ type call struct {
 	*Performer
 	n        notify.Notification
 	socket   *socket
+	passed   []int         // duplicates of descriptors that are sent
 	patience time.Duration // 0 for ever
 	deadline time.Time
 	doubts   int  // how often a signal was seen that may be another thread's
 	spun     bool // tried since the last tick, although the socket seemed ready
 }
 
-func (c *call) close() { c.socket.close() }
+func (c *call) close() {
+	c.release()
+	c.socket.close()
+}
 
 // newCall copies what a task asks for, and judges it.
 func (p *Performer) newCall(n *notify.Notification) (c *call, err error) {
@@ -112,11 +116,21 @@ func (p *Performer) newCall(n *notify.Notification) (c *call, err error) {
 	switch n.Syscall() {
 	case unix.SYS_CONNECT:
 		c.operation, err = c.newConnect(args)
+	case unix.SYS_BIND:
+		c.operation, err = c.newBind(args)
+	case unix.SYS_LISTEN:
+		c.operation, err = c.newListen(args)
+	case unix.SYS_SENDTO:
+		c.operation, err = c.newSendto(args)
+	case unix.SYS_SENDMSG:
+		c.operation, err = c.newSendmsg(args)
+	case unix.SYS_SENDMMSG:
+		c.operation, err = c.newSendmmsg(args)
 	default:
 		err = unix.ENOSYS
 	}
 	if err != nil {
-		s.close()
+		c.close()
 		return nil, err
 	}
 	return c, nil

@@ -32,6 +32,18 @@ func (c Calls) Supervised() bool {
 	return max(c.Connect, c.Send, c.Bind, c.Listen) == Supervised
 }
 
+// WithLooseSockets has the supervisor judge what is left to the kernel, for a command that gets a socket of the host's
+// that may be of any kind, and lead anywhere.
+func (c Calls) WithLooseSockets() Calls {
+	c.Send = Supervised
+	for _, access := range []*Access{&c.Connect, &c.Bind, &c.Listen} {
+		if *access == Kernel {
+			*access = Supervised
+		}
+	}
+	return c
+}
+
 // A Plan says who enforces the rules of a policy.
 type Plan struct {
 	Calls

@@ -88,3 +88,15 @@ func TestPlanWithoutLandlock(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
+
+func TestLooseSockets(t *testing.T) {
+	for _, test := range []struct{ calls, want Calls }{
+		{Calls{}, Calls{Send: Supervised}},
+		{Calls{policy.TCP, Kernel, Kernel, Kernel, Denied}, Calls{policy.TCP, Supervised, Supervised, Supervised, Denied}},
+		{Calls{policy.UDP, Supervised, Denied, Denied, Kernel}, Calls{policy.UDP, Supervised, Supervised, Denied, Supervised}},
+	} {
+		if diff := cmp.Diff(test.want, test.calls.WithLooseSockets()); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	}
+}

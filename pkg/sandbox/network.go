@@ -1,6 +1,10 @@
 package sandbox
 
 import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
 	"sandlock/pkg/deputy"
 	"sandlock/pkg/netcall"
 	"sandlock/pkg/network"
@@ -11,6 +15,9 @@ import (
 
 // judgeNetwork prepares for the rules that the kernel cannot enforce alone.
 func (p *preparation) judgeNetwork(rules *policy.Policy) error {
+	if p.loose {
+		p.network.Calls = p.network.WithLooseSockets()
+	}
 	if !p.network.Supervised() {
 		return nil
 	}
@@ -18,17 +25,44 @@ func (p *preparation) judgeNetwork(rules *policy.Policy) error {
 	if err != nil {
 		return err
 	}
-	calls := p.network.Calls
-	named := false
 	for _, rule := range peers.Allow {
-		named = named || rule.Host != ""
-	}
-	if named || max(calls.Send, calls.Bind, calls.Listen) == network.Supervised {
-		return &policy.Error{Field: "net_allow", Problem: "or another rule about the network is one that is not judged yet",
-			Hint: `write TCP ports, as in "tcp://*:443" and "tcp://10.0.0.1:443", and 0 among the ports to bind`}
+		if rule.Host != "" {
+			return &policy.Error{Field: "net_allow", Value: rule.Host, Problem: "is a host name, and names are not resolved yet", Hint: "write addresses"}
+		}
 	}
 	p.judge = network.NewJudge(peers, nil)
 	return nil
+}
+
+// passesLoose reports whether one of the host's files that the command gets is a socket that may yet lead anywhere.
+func (c Command) passesLoose() bool {
+	files := slices.Clone(c.ExtraFiles)
+	for _, stream := range []Stdio{c.Stdin, c.Stdout, c.Stderr} {
+		if stream.kind == kindFile {
+			files = append(files, stream.fd)
+		}
+	}
+	return slices.ContainsFunc(files, isLoose)
+}
+
+// isLoose is false for what has a peer that it cannot change without a call that the filter sees: stream and seqpacket
+// sockets that are connected, and Unix sockets that listen.
+func isLoose(fd int) bool {
+	option := func(name int) int {
+		value, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, name)
+		if err != nil {
+			return -1
+		}
+		return value
+	}
+	switch kind := option(unix.SO_TYPE); {
+	case kind < 0:
+		return false // no socket
+	case kind != unix.SOCK_STREAM && kind != unix.SOCK_SEQPACKET:
+		return true
+	}
+	_, err := unix.Getpeername(fd)
+	return err != nil && !(option(unix.SO_DOMAIN) == unix.AF_UNIX && option(unix.SO_ACCEPTCONN) == 1)
 }
 
 // performNetwork lets a performer have the calls that the supervisor judges. Where handlers are asked as well, it
@@ -38,7 +72,8 @@ func performNetwork(plan network.Plan, judge *network.Judge, d *deputy.Deputy, c
 		return nil
 	}
 	performer := netcall.New(judge, d)
-	for name, access := range map[string]network.Access{"connect": plan.Connect} {
+	for name, access := range map[string]network.Access{"connect": plan.Connect, "bind": plan.Bind, "listen": plan.Listen,
+		"sendto": plan.Send, "sendmsg": plan.Send, "sendmmsg": plan.Send} {
 		nr, err := seccomp.Native().Number(name)
 		if access != network.Supervised || err != nil {
 			continue

@@ -26,6 +26,7 @@ type preparation struct {
 	chains  map[int]supervise.Chain
 	network network.Plan
 	judge   *network.Judge // of what the kernel does not judge alone
+	loose   bool           // see Command.passesLoose
 	spec    launch.Spec
 	open    []interface{ Close() error }
 }
@@ -56,6 +57,7 @@ func (p *preparation) prepare(s *Sandbox, command Command) error {
 	if p.chains, err = chainsOf(s.Handlers); err != nil {
 		return err
 	}
+	p.loose = command.passesLoose()
 	for _, part := range []func(*policy.Policy) error{p.confine, p.bound, p.filter, p.identify, p.settle,
 		p.changeDir, p.limit, p.pin} {
 		if err := part(rules); err != nil {

@@ -25,7 +25,8 @@ import (
 //     (tested on Linux 6.18). The error is the one of a kernel without it, so
 //     that programs connect instead. Where addresses are judged, sendto without
 //     one leads to the peer that was judged already.
-//   - setsockopt: source routes lead past the address that was judged.
+//   - setsockopt: source routes lead past the address that was judged; a flow
+//     label may have one.
 //
 // io_uring, pidfd_getfd and namespaces are on the default deny list, and there
 // is no socketcall on amd64 and arm64. Devices that are networks (tun, vhost)
@@ -145,12 +146,15 @@ var noAddress = check{
 	},
 }
 
+// ipv6FlowLabels is IPV6_FLOWLABEL_MGR of linux/in6.h, which x/sys/unix lacks.
+const ipv6FlowLabels = 32
+
 var sourceRoute = check{
 	when: "it sets a route",
 	then: Errno(unix.EPERM),
 	emit: func(a *assembler, yes, no label) label {
 		next := no
-		for _, option := range []uint32{unix.IPV6_RTHDR, unix.IPV6_2292RTHDR, unix.IPV6_2292PKTOPTIONS} {
+		for _, option := range []uint32{unix.IPV6_RTHDR, unix.IPV6_2292RTHDR, unix.IPV6_2292PKTOPTIONS, ipv6FlowLabels} {
 			next = a.branch(bpf.JumpEqual, option, yes, next)
 		}
 		six := a.load(argLow(2), next)

@@ -133,7 +133,8 @@ func decideNetwork(n network.Calls, name string, args [6]uint64) seccomp.Action 
 	case "setsockopt":
 		option := low(2)
 		if open && (kindOfLevel(low(1)) == 4 && option == unix.IP_OPTIONS || kindOfLevel(low(1)) == 6 &&
-			(option == unix.IPV6_RTHDR || option == unix.IPV6_2292RTHDR || option == unix.IPV6_2292PKTOPTIONS)) {
+			(option == unix.IPV6_RTHDR || option == unix.IPV6_2292RTHDR || option == unix.IPV6_2292PKTOPTIONS ||
+				option == ipv6FlowLabels)) {
 			return eperm
 		}
 	}
@@ -163,3 +164,6 @@ func handleable(s seccomp.Spec) []int {
 	}
 	return numbers
 }
+
+// ipv6FlowLabels is IPV6_FLOWLABEL_MGR of linux/in6.h.
+const ipv6FlowLabels = 32

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.programs import Program
-from tests.support.sockets import MakeServer, has_ipv6
+from tests.support.sockets import DGRAM, MakeServer, family_of, has_ipv6
 
 
 @pytest.fixture
@@ -26,13 +26,28 @@ def loopback(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
+def make_receiver() -> Iterator[MakeServer]:
+    """Make UDP sockets that are bound to an address, at a port that the kernel picks unless one is given."""
+    receivers: list[socket.socket] = []
+
+    def make(host: str, port: int = 0, backlog: int = 0) -> socket.socket:
+        receivers.append(socket.socket(family_of(host), DGRAM))
+        receivers[-1].bind((host, port))
+        receivers[-1].setblocking(False)
+        return receivers[-1]
+
+    yield make
+    for receiver in receivers:
+        receiver.close()
+
+
+@pytest.fixture
 def make_server() -> Iterator[MakeServer]:
     """Make TCP servers that listen at an address, at a port that the kernel picks unless one is given."""
     servers: list[socket.socket] = []
 
     def make(host: str, port: int = 0, backlog: int = 128) -> socket.socket:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        servers.append(socket.socket(family))
+        servers.append(socket.socket(family_of(host)))
         servers[-1].bind((host, port))
         servers[-1].listen(backlog)
         servers[-1].setblocking(False)

@@ -15,16 +15,12 @@ from sandlock import Handler, HandlerCtx, NotifAction
 from tests.support.acts import Act, Back, act
 from tests.support.programs import Program
 from tests.support.sandboxes import tool_sandbox
-from tests.support.sockets import AF_INET, STREAM, MakeServer, family_of, has_ipv6, sockaddr, was_reached
+from tests.support.sockets import AF_INET, STREAM, MakeServer, family_of, has_ipv6, port_of, rule, sockaddr, was_reached
 
 AF_UNSPEC, AF_UNIX = bytes(16), b"\1\0/tmp/socket\0\0\0"
 SOCK_NONBLOCK = int(socket.SOCK_NONBLOCK)
 
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="::1 cannot be bound: see net.ipv6.conf.lo.disable_ipv6")
-
-
-def port_of(server: socket.socket) -> int:
-    return int(server.getsockname()[1])
 
 
 def connect(acts: Path, *peers: bytes, **fields: list[str]) -> list[Act]:
@@ -37,9 +33,8 @@ def connect(acts: Path, *peers: bytes, **fields: list[str]) -> list[Act]:
 
 def test_an_address_is_granted(acts: Path, loopback: str, make_server: MakeServer) -> None:
     granted, other_port = make_server(loopback), make_server(loopback)
-    rule = f"tcp://[{loopback}]:{port_of(granted)}" if ":" in loopback else f"tcp://{loopback}:{port_of(granted)}"
     peers = [sockaddr(loopback, port_of(server)) for server in (granted, other_port)]
-    done = connect(acts, *peers, net_allow=[rule])
+    done = connect(acts, *peers, net_allow=[rule(loopback, port_of(granted), "tcp://")])
     assert [a.error for a in done] == ["", "EACCES"]
     assert (was_reached(granted), was_reached(other_port)) == (True, False)
 
@@ -77,8 +72,7 @@ def test_the_unspecified_address_is_this_machine(acts: Path, make_server: MakeSe
     loopback = "::1" if host == "::" else "127.0.0.1"
     server = make_server(loopback)
     port = port_of(server)
-    rule = f"tcp://[{loopback}]:{port}" if host == "::" else f"tcp://{loopback}:{port}"
-    assert connect(acts, sockaddr(host, port), net_allow=[rule])[0].error == ""
+    assert connect(acts, sockaddr(host, port), net_allow=[rule(loopback, port, "tcp://")])[0].error == ""
     assert was_reached(server)
     assert connect(acts, sockaddr(host, port), net_allow=[f"tcp://192.0.2.1:{port}"])[0].error == "EACCES"
     assert not was_reached(server)
@@ -103,8 +97,8 @@ def test_errors_are_the_kernels(acts: Path, make_server: MakeServer) -> None:
         ("connect", Back(11), name, len(name)),
     ]
     errors = []
-    for rule in ("tcp://*:*", "tcp://127.0.0.0/8:*"):
-        done = act(tool_sandbox([acts], net_allow=[rule]), acts, calls)
+    for entry in ("tcp://*:*", "tcp://127.0.0.0/8:*"):
+        done = act(tool_sandbox([acts], net_allow=[entry]), acts, calls)
         errors.append([a.error for a in done])
         assert was_reached(server)
         assert was_reached(server)
@@ -122,7 +116,6 @@ def test_a_refused_connection(acts: Path, make_server: MakeServer) -> None:
 def test_a_non_blocking_socket(acts: Path, loopback: str, make_server: MakeServer) -> None:
     server = make_server(loopback)
     name = sockaddr(loopback, port_of(server))
-    rule = f"tcp://[{loopback}]:*" if ":" in loopback else f"tcp://{loopback}:*"
     no_events = struct.pack("=ihh", 0, 0, 0)
     calls = [
         ("socket", family_of(loopback), STREAM | SOCK_NONBLOCK, 0),
@@ -131,7 +124,7 @@ def test_a_non_blocking_socket(acts: Path, loopback: str, make_server: MakeServe
         ("getsockopt", Back(3), 1, 4, bytes(4), struct.pack("=i", 4)),
         ("connect", Back(4), name, len(name)),
     ]
-    done = act(tool_sandbox([acts], net_allow=[rule]), acts, calls)
+    done = act(tool_sandbox([acts], net_allow=[rule(loopback, "*", "tcp://")]), acts, calls)
     assert [a.error for a in done] == ["", "EINPROGRESS", "", "", ""]
     assert was_reached(server)
 

@@ -11,7 +11,7 @@ STREAM, DGRAM = int(socket.SOCK_STREAM), int(socket.SOCK_DGRAM)
 
 
 class MakeServer(Protocol):
-    """Makes a TCP server that listens at an address of this machine, and whose own calls do not block."""
+    """Makes a server at an address of this machine, whose own calls do not block."""
 
     def __call__(self, host: str, port: int = 0, backlog: int = 128) -> socket.socket: ...
 
@@ -35,6 +35,25 @@ def sockaddr(host: str, port: int) -> bytes:
         address = struct.pack("=I16sI", 0, socket.inet_pton(AF_INET6, host), 0)
         return struct.pack("=H", AF_INET6) + struct.pack("!H", port) + address
     return struct.pack("=H", AF_INET) + struct.pack("!H", port) + socket.inet_aton(host) + bytes(8)
+
+
+def port_of(server: socket.socket) -> int:
+    return int(server.getsockname()[1])
+
+
+def rule(host: str, port: int | str, scheme: str = "") -> str:
+    """Return an entry of net_allow about an address."""
+    return f"{scheme}[{host}]:{port}" if ":" in host else f"{scheme}{host}:{port}"
+
+
+def received(receiver: socket.socket) -> list[bytes]:
+    """Return the datagrams that are there."""
+    datagrams = []
+    try:
+        while True:
+            datagrams.append(receiver.recv(1 << 17))
+    except BlockingIOError:
+        return datagrams
 
 
 def was_reached(server: socket.socket) -> bool:
