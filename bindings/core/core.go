@@ -102,11 +102,11 @@ func PID(handle int64) (pid int, err error) {
 }
 
 // Serve feeds and captures the pipes of the run until its tree is gone: true. False says that a signal came, which the
-// caller may want to handle before it calls again.
-func Serve(handle int64) (ended bool, err error) {
+// caller may want to handle before it calls again, or that so many milliseconds are over; 0 is for ever.
+func Serve(handle int64, most int) (ended bool, err error) {
 	defer recovered(&err)
 	r := lookUp(handle)
-	return r.process == nil || r.process.Serve(), nil
+	return r.process == nil || r.process.Serve(time.Duration(most)*time.Millisecond), nil
 }
 
 // Kill ends the run's tree. False says that there was none.

@@ -25,7 +25,7 @@ func onHandle(handle int64, index int) map[string]func() error {
 	return map[string]func() error{
 		"Frame":       func() error { _, err := Frame(handle); return err },
 		"PID":         func() error { _, err := PID(handle); return err },
-		"Serve":       func() error { _, err := Serve(handle); return err },
+		"Serve":       func() error { _, err := Serve(handle, 0); return err },
 		"Kill":        func() error { _, err := Kill(handle); return err },
 		"Wake":        func() error { _, err := Wake(handle); return err },
 		"Outcome":     func() error { _, err := Outcome(handle); return err },

@@ -65,7 +65,7 @@ func end(t *testing.T, handle int64) (e ending) {
 	t.Helper()
 	for ended := false; !ended; {
 		var err error
-		if ended, err = Serve(handle); err != nil {
+		if ended, err = Serve(handle, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -175,7 +175,7 @@ func TestCloseKills(t *testing.T) {
 func TestWakeInterruptsServe(t *testing.T) {
 	handle := begin(t, captured("sleep", "1000"))
 	must(Wake(handle))(t)
-	if must(Serve(handle))(t) {
+	if must(Serve(handle, 0))(t) {
 		t.Error("Serve says that the run is over")
 	}
 }

@@ -169,7 +169,7 @@ func TestWakeInterruptsServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if p.Serve() {
+		if p.Serve(0) {
 			t.Error("Serve says that the command is gone")
 		}
 	}

@@ -63,7 +63,7 @@ func TestWaitTwice(t *testing.T) {
 	for range 2 {
 		expect(t, exited(3, "once\n"), wait(t, p))
 	}
-	if !p.Serve() {
+	if !p.Serve(0) {
 		t.Error("Serve says that the command runs")
 	}
 }

@@ -174,27 +174,32 @@ func (p *Process) Wake() error {
 // Wait feeds and captures the pipes until nothing of the tree is left. The error is sandlock's own; how the command
 // fared is in the Result. A second Wait gives the same.
 func (p *Process) Wait() (*Result, error) {
-	for !p.Serve() {
+	for !p.Serve(0) {
 	}
 	return p.result, p.err
 }
 
 // Serve is Wait for callers with signal handlers to run: it returns false when a signal has interrupted it, and true
-// when Wait would return at once.
-func (p *Process) Serve() (over bool) {
+// when Wait would return at once. It also returns false when it has taken as long as it may; 0 is for ever. A signal
+// interrupts nothing when it comes before the thread sleeps, or to another thread.
+func (p *Process) Serve(most time.Duration) (over bool) {
 	p.serving.Lock()
 	defer p.serving.Unlock()
 	if p.launched == nil {
 		return true
 	}
 	ended := p.launched.Ended()
-	for {
+	var until time.Time
+	if most > 0 {
+		until = time.Now().Add(most)
+	}
+	for most == 0 || time.Now().Before(until) {
 		watched := []unix.PollFd{{Fd: int32(ended), Events: unix.POLLIN},
 			{Fd: int32(p.stdout.fd), Events: unix.POLLIN},
 			{Fd: int32(p.stderr.fd), Events: unix.POLLIN},
 			{Fd: int32(p.stdin.fd), Events: unix.POLLOUT},
 			{Fd: int32(p.wakeup), Events: unix.POLLIN}} // poll(2) ignores negative descriptors
-		_, err := unix.Poll(watched, p.patience())
+		_, err := unix.Poll(watched, p.patience(until))
 		if errors.Is(err, unix.EINTR) {
 			return false
 		}
@@ -220,22 +225,27 @@ func (p *Process) Serve() (over bool) {
 			return false
 		}
 	}
+	return false
 }
 
 func (p *Process) note(err error) { p.err = errors.Join(p.err, err) }
 
-// patience is the time to the deadline in milliseconds, -1 for ever. At the deadline it kills, once.
-func (p *Process) patience() int {
-	if p.deadline.IsZero() || p.timedOut {
+// patience is the time to the deadline, or to an earlier moment, in milliseconds; -1 is for ever. At the deadline it
+// kills, once.
+func (p *Process) patience(until time.Time) int {
+	if next := p.deadline; !next.IsZero() && !p.timedOut {
+		if time.Until(next) <= 0 {
+			p.timedOut = true
+			p.note(p.Kill())
+		} else if until.IsZero() || next.Before(until) {
+			until = next
+		}
+	}
+	if until.IsZero() {
 		return -1
 	}
-	left := time.Until(p.deadline)
-	if left > 0 {
-		return int(min(left, time.Hour)/time.Millisecond) + 1
-	}
-	p.timedOut = true
-	p.note(p.Kill())
-	return -1
+	left := max(0, min(time.Until(until), time.Hour))
+	return int(left/time.Millisecond) + 1
 }
 
 // finish waits for the tree's end and frees everything.

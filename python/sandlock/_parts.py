@@ -64,6 +64,11 @@ class Parts:
         if self.loop_side is not None:
             self.loop_side.dismiss()
 
+    @property
+    def at_work(self) -> bool:
+        """Whether a handler still runs on a worker thread."""
+        return self.workers is not None and not self.workers.join(0)
+
     def own_input(self, fd: int) -> None:
         """Note the descriptor that the command's input is written to."""
         self.input = fd, *_identity(fd)

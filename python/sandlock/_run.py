@@ -124,7 +124,8 @@ class Run:
         self.kill()
         with self._serving.nobody_in_go():
             self._parts.end()
-        self._serving.join(GRACE)
+        if not self._parts.at_work:  # else that thread waits for the handlers that were waited for just now
+            self._serving.join(GRACE)
         self._at_loss.detach()  # it keeps the parts, and through the errors of handlers perhaps this run
 
     @property

@@ -16,6 +16,10 @@ __all__ = ["Serving"]
 # How often an abandoned run is looked after, in seconds.
 _ABANDONED_TICK = 0.01
 
+# How often the main thread comes back from Go, in milliseconds. The kernel may give a signal to another thread, and one
+# that comes just before the main thread sleeps does not wake it; Python's handlers run in the main thread alone.
+_MAIN_TICK = 100
+
 
 class Serving:
     """Who serves a run. It does not refer to the Run, whose loss ends it.
@@ -40,9 +44,10 @@ class Serving:
         self._serve(self._in_go)
 
     def _serve(self, in_go: Any) -> None:
+        most = _MAIN_TICK if threading.current_thread() is threading.main_thread() else 0
         while True:
             with in_go:
-                ended = core().core_Serve(self._run)
+                ended = core().core_Serve(self._run, most)
             if ended:
                 return
             # A signal came: Python runs its handler here. Or the interpreter is about to end.

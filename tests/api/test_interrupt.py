@@ -54,6 +54,34 @@ def test_exception(tmp_path: Path, make_fifo: MakeFifo, number: signal.Signals, 
     assert output.splitlines() == [error, "b'again\\n'"]
 
 
+ELSEWHERE = """
+    import signal, sys, threading
+    from pathlib import Path
+    from tests.support.processes import Fifo
+    from tests.support.sandboxes import tool_sandbox
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    folder = Path(sys.argv[1])
+    up = Fifo(folder / "up")
+
+    def interrupt():
+        up.line()
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    try:
+        tool_sandbox(writable=[folder]).run(["sh", "-c", f"echo up >{up.path}; exec sleep 1000"])
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+def test_a_signal_that_another_thread_gets(tmp_path: Path) -> None:
+    """It does not wake the main thread, where Python handles it. The same goes for one that comes too early."""
+    done = run_host(ELSEWHERE, tmp_path)
+    assert done.stdout == "interrupted\n", done.stderr
+
+
 UNDISTURBED = """
     import signal, sys
     from pathlib import Path

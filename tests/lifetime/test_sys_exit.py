@@ -1,0 +1,69 @@
+"""sys.exit in the main thread while another thread is in run(): a daemon is not waited for, any other one is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import MakeFifo, Watched, run_host
+
+HOST = """
+    import sys, threading
+    from pathlib import Path
+    from sandlock import Handler, NotifAction
+    from tests.support.processes import Fifo
+    from tests.support.sandboxes import tool_sandbox
+
+    folder, script, kind, handled = Path(sys.argv[1]), *sys.argv[2:]
+
+    def decide():
+        asked.set()
+        if kind == "normal":
+            threading.main_thread().join()  # it waits for this run by then
+        return NotifAction.returns(0o77)
+
+    class Sync(Handler):
+        def handle(self, ctx):
+            return decide()
+
+    class Async(Handler):
+        async def handle(self, ctx):
+            return decide()
+
+    def run():
+        handlers = {"none": [], "sync": [("umask", Sync())], "async": [("umask", Async())]}[handled]
+        result = tool_sandbox(writable=[folder]).run(["sh", "-c", script], handlers=handlers)
+        print(result.success, result.stdout, result.handler_errors)
+
+    asked, up = threading.Event(), Fifo(folder / "up")
+    threading.Thread(target=run, daemon=kind == "daemon").start()
+    up.line()
+    if handled != "none":
+        asked.wait()
+    sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("handled", ["none", "sync", "async"])
+def test_another_thread_is_waited_for(python: str, tmp_path: Path, handled: str) -> None:
+    """Its handlers decide until it is done, also after the main thread has come to its end."""
+    call = "" if handled == "none" else "umask; "
+    done = run_host(HOST, tmp_path, f"echo up >{tmp_path}/up; {call}echo end", "normal", handled, python=[python])
+    told = b"end\n" if handled == "none" else b"0077\nend\n"
+    assert (done.returncode, done.stdout, done.stderr) == (7, f"True {told!r} []\n", "")
+
+
+@pytest.mark.parametrize("handled", ["none", "sync", "async"])
+def test_a_daemon_is_not_waited_for(python: str, tmp_path: Path, make_fifo: MakeFifo, handled: str) -> None:
+    command = make_fifo("command")
+    script = f"trap '' TERM HUP INT; echo $$ >{command.path}; echo up >{tmp_path}/up; umask; exec sleep 1000"
+    done = run_host(HOST, tmp_path, script, "daemon", handled, python=[python])
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+    number = int(command.line())
+    try:
+        process = Watched(number)
+    except ProcessLookupError:
+        return
+    with process:
+        assert process.gone()
