@@ -2,6 +2,7 @@ package determinism
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +16,7 @@ import (
 // A Run is what one run needs to be deterministic.
 type Run struct {
 	random      *random      // nil without random_seed
+	clock       *clock       // nil without time_start
 	directories *directories // nil without deterministic_dirs
 
 	mu  sync.Mutex
@@ -24,12 +26,15 @@ type Run struct {
 // New makes what a policy asks for, or nil when it asks for nothing. The deputy, which opens devices for the tasks, is
 // asked for when it is needed.
 func New(rules *policy.Policy, opener func() *deputy.Deputy) *Run {
-	if rules.RandomSeed == nil && !rules.DeterministicDirs {
+	if rules.RandomSeed == nil && rules.TimeStart.IsZero() && !rules.DeterministicDirs {
 		return nil
 	}
 	r := &Run{}
 	if rules.RandomSeed != nil {
 		r.random = newRandom(*rules.RandomSeed, opener)
+	}
+	if !rules.TimeStart.IsZero() {
+		r.clock = &clock{start: rules.TimeStart}
 	}
 	if rules.DeterministicDirs {
 		r.directories = &directories{}
@@ -45,10 +50,15 @@ var firstCalls = []string{"brk", "arch_prctl", "set_tid_address", "sched_getaffi
 // calls that ask for the break matter: see package seccomp.
 func (r *Run) Handlers() map[string]supervise.Handler {
 	handlers := make(map[string]supervise.Handler)
-	if r.random != nil {
+	if r.random != nil || r.clock != nil {
 		for _, name := range firstCalls {
 			handlers[name] = supervise.HandlerFunc(r.settle)
 		}
+	}
+	if r.clock != nil {
+		maps.Copy(handlers, r.clock.handlers())
+	}
+	if r.random != nil {
 		handlers["getrandom"] = supervise.HandlerFunc(r.random.getrandom)
 		for _, name := range []string{"open", "openat", "openat2"} {
 			handlers[name] = supervise.HandlerFunc(r.random.open)
@@ -82,13 +92,18 @@ func (r *Run) change(n *notify.Notification) error {
 	if err != nil {
 		return err
 	}
-	if r.random == nil {
-		return nil
+	code := make(map[string][]byte)
+	if r.random != nil {
+		if err := r.random.seedVector(n, vector); err != nil {
+			return err
+		}
+		code["getrandom"] = noSuchCall
 	}
-	if err := r.random.seedVector(n, vector); err != nil {
-		return err
+	if r.clock != nil {
+		r.clock.now() // it runs from here on
+		maps.Copy(code, r.clock.code())
 	}
-	return patch(n, vector, map[string][]byte{"getrandom": noSuchCall})
+	return patch(n, vector, code)
 }
 
 // Close ends what still feeds devices, and tells why tasks were killed. No task of the run may be left.

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -21,6 +22,7 @@ func TestHandlers(t *testing.T) {
 		"nothing":            {policy.Policy{}, nil},
 		"the kernel's alone": {policy.Policy{NoRandomizeMemory: true, NoHugePages: true}, nil},
 		"deterministic_dirs": {policy.Policy{DeterministicDirs: true}, []string{"getdents", "getdents64"}},
+		"time_start":         {policy.Policy{TimeStart: time.Unix(0, 0)}, append(first, "clock_gettime", "gettimeofday", "time")},
 		"random_seed":        {policy.Policy{RandomSeed: &seed}, append(first, "getrandom", "open", "openat", "openat2")},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -32,6 +32,7 @@ var fields = map[string]func(*Policy, any) *Error{
 	"no_coredump":          func(p *Policy, v any) *Error { return boolean(&p.NoCoredump, v) },
 	"random_seed":          func(p *Policy, v any) *Error { return optionalSeed(&p.RandomSeed, v) },
 	"deterministic_dirs":   func(p *Policy, v any) *Error { return boolean(&p.DeterministicDirs, v) },
+	"time_start":           func(p *Policy, v any) *Error { return timeOfDay(&p.TimeStart, v) },
 	"no_randomize_memory":  func(p *Policy, v any) *Error { return boolean(&p.NoRandomizeMemory, v) },
 	"no_huge_pages":        func(p *Policy, v any) *Error { return boolean(&p.NoHugePages, v) },
 	"allow_degraded":       func(p *Policy, v any) *Error { return protectionList(&p.AllowDegraded, v) },

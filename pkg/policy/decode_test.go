@@ -108,6 +108,7 @@ var allFields = fmt.Sprint([]string{
 	"no_randomize_memory",
 	"num_cpus",
 	"random_seed",
+	"time_start",
 	"uid",
 	"umask",
 })

@@ -7,6 +7,7 @@ package policy
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // Policy is one sandbox as its user describes it. The zero value grants nothing: its command cannot even be executed.
@@ -62,6 +63,8 @@ type Policy struct {
 
 	// RandomSeed (random_seed) makes the random numbers that the kernel gives the same in each run.
 	RandomSeed *uint64
+	// TimeStart (time_start) is the time of day at which the command starts, from 1970 on; the host's if zero.
+	TimeStart time.Time
 	// DeterministicDirs (deterministic_dirs) gives the entries of directories in the order of their names.
 	DeterministicDirs bool
 	// NoRandomizeMemory (no_randomize_memory) puts the command's memory at the same addresses each time.

@@ -19,6 +19,7 @@ func (p *Policy) Validate() error {
 		func() *Error { return checkEnv(p.Env) },
 		func() *Error { return checkIdentity(p.UID, p.GID) },
 		func() *Error { return checkUmask(p.Umask) },
+		func() *Error { return checkTimeStart(p.TimeStart) },
 		func() *Error { return checkNUL("cwd", p.Cwd) },
 		func() *Error { return checkMaxOpenFiles(p.MaxOpenFiles) },
 		func() *Error { return checkMaxMemory(p.MaxMemory) },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._request import mapping, plain, ports, shown, text, texts
+from ._request import mapping, moment, plain, ports, shown, text, texts
 from .errors import PolicyError
 from .protection import Protection
 
@@ -50,6 +50,8 @@ def policy_of(box: Sandbox) -> dict[str, Any]:
     for name in (*_LIMITS, "uid", "gid", "umask"):
         if getattr(box, name) is not None:
             policy[name] = plain(name, getattr(box, name))
+    if box.time_start is not None:
+        policy["time_start"] = moment("time_start", box.time_start)
     if box.random_seed is not None:
         policy["random_seed"] = plain("random_seed", box.random_seed)
     return policy

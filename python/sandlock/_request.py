@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any, Union
 
 from .errors import PolicyError
@@ -93,6 +94,17 @@ def _secret(name: str, value: object) -> str:
         return os.fsencode(value).decode("latin-1")
     except UnicodeEncodeError:
         raise PolicyError(f"{name}: the value cannot be encoded; give the bytes instead") from None
+
+
+def moment(name: str, value: object) -> str:
+    """Return a time as text; the grammar of one that is text already is Go's."""
+    if isinstance(value, str):
+        return text(name, value)
+    if not isinstance(value, datetime):
+        raise PolicyError(f'{name}: {shown(value)} is no datetime; write one, or text as in "2024-01-31T12:00:00Z"')
+    if value.utcoffset() is None:
+        raise PolicyError(f"{name}: {shown(value)} has no time zone; give it tzinfo=timezone.utc, for example")
+    return value.astimezone(timezone.utc).isoformat()
 
 
 def command_arguments(cmd: object) -> list[str]:

@@ -28,6 +28,7 @@ from .stdio import Input, Output, Stdio, StdioMode, captured, held
 
 if TYPE_CHECKING:
     import asyncio
+    from datetime import datetime
 
 __all__ = ["Sandbox"]
 
@@ -104,6 +105,9 @@ class Sandbox:
     random_seed: int | None = None
     """Make the random numbers that the kernel gives the same in each run: getrandom(2), /dev/random, /dev/urandom and
     AT_RANDOM (getauxval(3)). 0 to 2**64-1; not for secrets. See docs/determinism.md for it and the next ones."""
+    time_start: str | datetime | None = None
+    """The time of day at which the command starts, from where it runs on: RFC 3339 text such as
+    ``"2024-01-31T12:00:00Z"``, or a datetime with a time zone."""
     deterministic_dirs: bool = False
     """Give the entries of directories in the order of their names, byte by byte: getdents64(2)."""
     no_randomize_memory: bool = False

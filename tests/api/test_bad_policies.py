@@ -7,6 +7,7 @@ An entry of the table is a Python expression and, indented below it, the error. 
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import re
 import subprocess
@@ -75,7 +76,7 @@ class Attempt:
             **{name: getattr(sandlock, name) for name in sandlock.__all__},
             **{kind.__name__: kind for kind in (Answer, Misruled, Unlimited, Seeing, TooMany, Path)},
             **{"box": self.box, "run": self.run, "popen": self.popen, "handle": self.handle},
-            **{"FOLDER": folder, "ALLOW": Answer(), "STDOUT": subprocess.STDOUT},
+            **{"FOLDER": folder, "ALLOW": Answer(), "STDOUT": subprocess.STDOUT, "datetime": datetime.datetime},
         }
 
     def box(self, **fields: Any) -> object:
