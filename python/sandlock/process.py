@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .result import Result
 
-__all__ = ["Controls", "Process", "Reader", "Writer"]
+__all__ = ["Controls", "Process", "Reader", "Writer", "check_input"]
 
 
 class Reader(io.BufferedReader):
@@ -132,10 +132,7 @@ class Process(Controls):
             subprocess.TimeoutExpired: it runs on after ``timeout`` seconds. Call again to go on; nothing is lost.
         """
         timeout = check_timeout("timeout", timeout)
-        if input is not None and not isinstance(input, (bytes, bytearray, memoryview)):
-            raise TypeError(f"input must be bytes, not {type(input).__name__}")
-        if input and self.stdin is None:
-            raise ValueError("input: stdin is no pipe; start the command with stdin=StdioMode.PIPED")
+        check_input(input, self.stdin)
         if self._exchange is None:
             self._exchange = Exchange(self.stdin, self.stdout, self.stderr, bytes(input or b""))
         elif input:
@@ -188,6 +185,14 @@ class Process(Controls):
 
     def __repr__(self) -> str:
         return f"<Process {self.pid} {self.args!r}>"
+
+
+def check_input(input: object, stdin: object) -> None:
+    """Check what communicate is given."""
+    if input is not None and not isinstance(input, (bytes, bytearray, memoryview)):
+        raise TypeError(f"input must be bytes, not {type(input).__name__}")
+    if input and stdin is None:
+        raise ValueError("input: stdin is no pipe; start the command with stdin=StdioMode.PIPED")
 
 
 def check_signal(number: object) -> int:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import asyncio
     from datetime import datetime
 
+    from .async_process import AsyncProcess
+
 __all__ = ["Sandbox"]
 
 _numbers = itertools.count(1)
@@ -244,6 +246,27 @@ class Sandbox:
         run = self._start(cmd, handlers, streams)
         run.independent = True
         return Process(run, cmd, streams.piped)
+
+    async def apopen(
+        self,
+        cmd: Command,
+        stdin: Input = StdioMode.INHERIT,
+        stdout: Output = StdioMode.INHERIT,
+        stderr: Output = StdioMode.INHERIT,
+        *,
+        handlers: HandlerSpec = (),
+    ) -> AsyncProcess:
+        """Do as :meth:`popen` for asyncio: its event loop has the streams and awaits asynchronous handlers."""
+        import asyncio  # see arun
+
+        from .async_process import AsyncProcess
+
+        streams = held(stdin, stdout, stderr)
+        run = self._start(cmd, handlers, streams, loop=asyncio.get_running_loop())
+        run.independent = True
+        process = AsyncProcess(run, cmd, streams.piped)
+        await process.connect()
+        return process
 
     def run_with_handlers(self, cmd: Command, handlers: HandlerSpec, name: str | None = None) -> Result:
         """Run a command with handlers; the same as ``run(cmd, handlers=handlers)`` under another name."""
