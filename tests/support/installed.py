@@ -29,8 +29,14 @@ def build_wheel(folder: Path) -> Path:
 
 def make_venv(base: str, folder: Path, wheel: Path) -> Path:
     """Install a wheel and the test tools into a new venv of the interpreter ``base``, and return its interpreter."""
-    subprocess.run([base, "-m", "venv", "--without-pip", folder], check=True)
     python = folder / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-    subprocess.run([*pip, "--group", f"{ROOT}/pyproject.toml:test", str(wheel)], check=True)
+    # The pip of this interpreter may be too new for that one, which in turn may come without (python3-venv of Debian).
+    if subprocess.run([base, "-c", "import ensurepip"], check=False, stderr=subprocess.DEVNULL).returncode == 0:
+        subprocess.run([base, "-m", "venv", folder], check=True)
+        pip = [str(python), "-m", "pip"]
+        subprocess.run([*pip, "install", "--quiet", "--upgrade", "pip>=25.1"], check=True)
+    else:
+        subprocess.run([base, "-m", "venv", "--without-pip", folder], check=True)
+        pip = [sys.executable, "-m", "pip", "--python", str(python)]
+    subprocess.run([*pip, "install", "--quiet", "--group", f"{ROOT}/pyproject.toml:test", str(wheel)], check=True)
     return python
