@@ -267,8 +267,17 @@ func Syscalls() (text string, err error) {
 	return string(encoded), encode(err)
 }
 
+// errOver is what a void handle means: the run was closed, maybe by another thread at this moment.
+var errOver = errors.New("the run is over")
+
 // lookUp panics for a void handle, which every function turns into an error.
-func lookUp(handle int64) *run { return cgo.Handle(handle).Value().(*run) }
+func lookUp(handle int64) *run {
+	r, ok := find(handle)
+	if !ok {
+		panic(errOver)
+	}
+	return r
+}
 
 // find is lookUp for a handle that may be void.
 func find(handle int64) (r *run, ok bool) {
@@ -277,12 +286,16 @@ func find(handle int64) (r *run, ok bool) {
 			r, ok = nil, false
 		}
 	}()
-	return lookUp(handle), true
+	return cgo.Handle(handle).Value().(*run), true
 }
 
 // recovered turns a panic into an error: one that crosses into C ends the host.
 func recovered(err *error) {
-	if problem := recover(); problem != nil {
+	switch problem := recover(); problem {
+	case nil:
+	case errOver:
+		*err = encode(errOver)
+	default:
 		*err = encode(fmt.Errorf("internal error: %v", problem))
 	}
 }

@@ -60,6 +60,8 @@ func kindOf(err error) string {
 		return "confinement"
 	case errors.Is(err, notify.ErrGone), errors.Is(err, deputy.ErrUnsupported):
 		return "notification"
+	case errors.Is(err, errOver):
+		return "over"
 	}
 	return "sandbox"
 }

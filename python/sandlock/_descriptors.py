@@ -75,7 +75,8 @@ class DescriptorSource:
     """
 
     def __init__(self, name: str, source: Any) -> None:
-        if isinstance(source, bool) or not (isinstance(source, int) or callable(getattr(source, "fileno", None))):
+        has_fileno = not isinstance(source, type) and callable(getattr(source, "fileno", None))
+        if isinstance(source, bool) or not (isinstance(source, int) or has_fileno):
             raise NotADescriptorError(f"{name} must be a file descriptor or have fileno(), not {source!r}")
         self._owner = None if isinstance(source, int) else source
         fd = source if self._owner is None else self._owner.fileno()

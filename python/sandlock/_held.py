@@ -6,6 +6,7 @@ import json
 import threading
 
 from ._extension import core
+from .errors import OverError, from_core
 from .handler import HandlerCtx
 
 __all__ = ["HeldCalls"]
@@ -45,4 +46,10 @@ class HeldCalls:
             return [ctx for id, ctx in self._calls.items() if id in waiting]
 
     def _waiting(self) -> set[int]:
-        return set(json.loads(core().core_Held(self._run)))
+        try:
+            return set(json.loads(core().core_Held(self._run)))
+        except RuntimeError as error:
+            fault = from_core(error)
+            if isinstance(fault, OverError):
+                return set()
+            raise fault from None

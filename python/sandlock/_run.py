@@ -23,7 +23,7 @@ from ._serving import Serving
 from ._threads import GRACE
 from ._workers import Workers
 from .actions import NotifAction
-from .errors import SandboxError, from_core
+from .errors import OverError, SandboxError, from_core
 from .handler import HandlerCtx
 from .kernel import degraded
 from .protection import Protection
@@ -136,11 +136,11 @@ class Run:
 
     def held(self) -> list[HandlerCtx]:
         """Return the calls that a handler holds."""
-        return [] if self.over else self._held.waiting()
+        return self._held.waiting()
 
     def answer(self, id: int, action: NotifAction) -> bool:
         """Answer a held call; False when it is over, or was answered before."""
-        if id not in self._held or self.over:
+        if id not in self._held:
             discard(action)
             return False
         source = action._source
@@ -148,7 +148,10 @@ class Run:
         try:
             code = core().core_Complete(self._handle, id, action._kind, action._operand, value)
         except RuntimeError as error:
-            raise from_core(error) from None
+            fault = from_core(error)
+            if isinstance(fault, OverError):
+                return False
+            raise fault from None
         finally:
             if source is not None:
                 source.close()
@@ -180,8 +183,9 @@ class Run:
         try:
             call(self._handle, *arguments)
         except RuntimeError as error:
-            if not self.over:
-                raise from_core(error) from None
+            fault = from_core(error)
+            if not isinstance(fault, OverError):
+                raise fault from None
 
     def take_stream(self, number: int) -> int:
         """Return the descriptor of the other end of a stream, which is the caller's from now on, or -1."""

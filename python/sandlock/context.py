@@ -201,6 +201,8 @@ class HandlerCtx:
         data = self._memory.read_string(self._snapshot[0], address, _PATH_MAX - 1)
         if data is not None:
             return data
+        if not self._memory.waits(self._snapshot[0]):
+            raise NotifError("the call is over, or was answered")
         too_long = self._memory.read(self._snapshot[0], address, _PATH_MAX) is not None
         return NotifAction.errno(errno.ENAMETOOLONG if too_long else errno.EFAULT)
 

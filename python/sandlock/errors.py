@@ -117,12 +117,17 @@ class BranchConflictError(BranchError):
     """Two branches changed the same file."""
 
 
+class OverError(SandboxError):
+    """The run is over. Not for users: what this means depends on what was asked of the run."""
+
+
 _KINDS: dict[str, type[SandlockError]] = {
     "policy": PolicyError,
     "landlock": LandlockUnavailableError,
     "confinement": ConfinementError,
     "fork": ForkError,
     "notification": NotifError,
+    "over": OverError,
     "sandbox": SandboxError,
 }
 

@@ -389,6 +389,21 @@ class Sandbox:
             run.wait()
         self._spawned = None
 
+    async def __aenter__(self) -> Sandbox:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Kill what still runs, and wait until it is gone, without blocking the event loop."""
+        run = self._run
+        if run is not None:
+            import asyncio  # here, because it is half of the package's import time
+
+            run.kill()
+            await asyncio.get_running_loop().run_in_executor(None, run.wait)
+        self._spawned = None
+
     def _running(self, verb: str) -> Run:
         run = self._run
         if run is None:
