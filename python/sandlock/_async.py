@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import errno
+import os
 import threading
 from typing import Any, Optional
 
@@ -54,6 +55,7 @@ class LoopSide:
         self._lock = threading.Lock()
         self._sweeper: asyncio.Task[None] | None = None
         self._closed = False
+        self._owner = os.getpid()
         self._closing: concurrent.futures.Future[None] | None = None
         self._thread: threading.Thread | None = None
         if loop is None:
@@ -65,16 +67,23 @@ class LoopSide:
 
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        if os.getpid() != self._owner:  # a handler has forked
+            _never_close(self._loop)
+            return
         try:
-            self._loop.run_forever()
-            leftover = asyncio.all_tasks(self._loop)  # of handlers
-            for task in leftover:
-                task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*leftover, return_exceptions=True))
+            self._loop.run_until_complete(self._cancel_leftovers())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
         finally:
             self._loop.close()
+
+    async def _cancel_leftovers(self) -> None:
+        """Cancel what handlers have begun, as asyncio.run does."""
+        leftovers = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in leftovers:
+            task.cancel()
+        await asyncio.gather(*leftovers, return_exceptions=True)
 
     def submit(self, chain: Chain, ctx: HandlerCtx) -> None:
         """Decide about a call that is no worker's any more. Called from worker threads."""
@@ -209,3 +218,13 @@ class LoopSide:
             self._closing.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._loop.stop))
         if self._thread is not threading.current_thread():
             self._thread.join(grace)
+
+
+def _never_close(loop: asyncio.AbstractEventLoop) -> None:
+    """Keep a loop from being closed in a forked process, be it by the garbage collector.
+
+    The parent has the same epoll instance: what a close took out of it would never wake the parent's loop again.
+    """
+    import ctypes  # here, because nobody else needs it
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(loop))

@@ -134,6 +134,8 @@ _KINDS: dict[str, type[SandlockError]] = {
 
 def from_core(error: RuntimeError) -> SandlockError:
     """Return the exception for an error of the extension, which knows no types: its text is JSON."""
+    if isinstance(error, SandlockError):  # of who was about to call it
+        return error
     try:
         fault = json.loads(str(error))
         return _KINDS[fault["kind"]](fault["message"])

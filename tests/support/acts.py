@@ -62,7 +62,7 @@ def _word(argument: Argument, position: int) -> str | bytes:
         return "x:" + argument.hex()
     if isinstance(argument, str):
         return "s:" + argument
-    return str(argument)
+    return str(int(argument))
 
 
 def act(box: Sandbox, program: Path, calls: Sequence[Call], **options: Any) -> list[Act]:
