@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandlock/pkg/deputy"
+	"sandlock/pkg/hosts"
 	"sandlock/pkg/netcall"
 	"sandlock/pkg/network"
 	"sandlock/pkg/policy"
@@ -18,20 +19,36 @@ func (p *preparation) judgeNetwork(rules *policy.Policy) error {
 	if p.loose {
 		p.network.Calls = p.network.WithLooseSockets()
 	}
-	if !p.network.Supervised() {
-		return nil
-	}
 	peers, err := rules.Network()
 	if err != nil {
 		return err
 	}
-	for _, rule := range peers.Allow {
-		if rule.Host != "" {
-			return &policy.Error{Field: "net_allow", Value: rule.Host, Problem: "is a host name, and names are not resolved yet", Hint: "write addresses"}
+	addresses, err := hosts.Resolve(peers.Allow)
+	if err != nil {
+		return err
+	}
+	p.judge = network.NewJudge(peers, addresses)
+	if addresses != nil {
+		p.hosts = hosts.File(addresses.Text())
+	}
+	return nil
+}
+
+// hostsCalls are the calls that showHosts wants.
+func (p *preparation) hostsCalls() []string {
+	if p.hosts == "" {
+		return nil
+	}
+	return hosts.Calls
+}
+
+// showHosts lets the command find the names of the rules.
+func (p *preparation) showHosts() {
+	for _, name := range p.hostsCalls() {
+		if nr, err := seccomp.Native().Number(name); err == nil {
+			p.ask(nr, p.hosts)
 		}
 	}
-	p.judge = network.NewJudge(peers, nil)
-	return nil
 }
 
 // passesLoose reports whether one of the host's files that the command gets is a socket that may yet lead anywhere.

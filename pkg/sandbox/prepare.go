@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandlock/pkg/hosts"
 	"sandlock/pkg/landlock"
 	"sandlock/pkg/launch"
 	"sandlock/pkg/limits"
@@ -27,6 +28,7 @@ type preparation struct {
 	network network.Plan
 	judge   *network.Judge // of what the kernel does not judge alone
 	loose   bool           // see Command.passesLoose
+	hosts   hosts.File     // what the command finds in /etc/hosts, when the rules have names
 	spec    launch.Spec
 	open    []interface{ Close() error }
 }
@@ -137,11 +139,11 @@ func (p *preparation) filter(rules *policy.Policy) error {
 	filter, err := filters.Compile(seccomp.Spec{
 		Arch:        seccomp.Native(),
 		Notify:      slices.Sorted(maps.Keys(p.chains)),
-		Builtin:     slices.Sorted(maps.Keys(builtin)),
+		Builtin:     slices.Concat(slices.Sorted(maps.Keys(builtin)), p.hostsCalls()),
 		ExtraDeny:   slices.Concat(rules.ExtraDenySyscalls, limits.Denied(rules)),
 		ExtraAllow:  rules.ExtraAllowSyscalls,
 		Network:     p.network.Calls,
-		ChildSignal: len(p.chains)+len(builtin) > 0,
+		ChildSignal: len(p.chains)+len(builtin) > 0 || p.hosts != "",
 		LaunchNonce: p.spec.Nonce,
 	})
 	if err != nil {
@@ -153,6 +155,7 @@ func (p *preparation) filter(rules *policy.Policy) error {
 			p.ask(nr, handler)
 		}
 	}
+	p.showHosts()
 	if p.supervised() {
 		p.spec.FilterFlags = seccomp.ListenerFlags()
 	}
