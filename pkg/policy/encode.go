@@ -61,9 +61,12 @@ func saysNothing(value any) bool {
 
 // encodeKey writes a key with its value; a table becomes a section.
 func encodeKey(k profileKey, value any) (string, error) {
+	const hint = "set the field in the program that uses the profile"
 	if text, ok := foreignText(value); ok {
-		return "", &Error{Field: k.field, Value: text, Problem: "is not UTF-8, as every text of TOML is",
-			Hint: "set the field in the program that uses the profile"}
+		return "", &Error{Field: k.field, Value: text, Problem: "is not UTF-8, as every text of TOML is", Hint: hint}
+	}
+	if number, ok := value.(json.Number); ok {
+		return "", &Error{Field: k.field, Value: number, Problem: "has more than 63 bits, as numbers of TOML have", Hint: hint}
 	}
 	if table, ok := value.(map[string]any); ok {
 		encoded, err := encodeTOML(table, false)
@@ -111,15 +114,13 @@ func foreignText(value any) (string, bool) {
 	return "", false
 }
 
-// plainNumbers turns the numbers of a JSON decoder into those of TOML.
+// plainNumbers turns the numbers of a JSON decoder into those of TOML, as far as these go.
 func plainNumbers(value any) any {
 	switch value := value.(type) {
 	case json.Number:
 		if whole, err := value.Int64(); err == nil {
 			return whole
 		}
-		fraction, _ := value.Float64()
-		return fraction
 	case []any:
 		list := make([]any, len(value))
 		for i := range value {

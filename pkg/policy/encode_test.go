@@ -51,7 +51,7 @@ open_files = 64
 }
 
 func TestEncodeRefuses(t *testing.T) {
-	for _, value := range []any{[]any{"/caf\xe9"}, "\xff", map[string]any{"\xfe": ""}, map[string]any{"A": "\xfe"}} {
+	for _, value := range []any{json.Number("18446744073709551615"), []any{"/caf\xe9"}, "\xff", map[string]any{"\xfe": ""}, map[string]any{"A": "\xfe"}} {
 		got, err := Encode(map[string]any{"env": value}, nil)
 		if err == nil {
 			t.Errorf("Encode(%q) = %q", value, got)

@@ -82,7 +82,7 @@ func sectionOrKey(p place, isSection bool) place {
 }
 
 func syntaxError(file string, err error) error {
-	fault := &ProfileError{place: place{File: file}, Err: errors.New(strings.TrimPrefix(err.Error(), "toml: "))}
+	fault := &ProfileError{place: place{File: file}, Err: errors.New("invalid TOML: " + strings.TrimPrefix(err.Error(), "toml: "))}
 	var decoding *toml.DecodeError
 	if errors.As(err, &decoding) {
 		fault.Line, _ = decoding.Position()

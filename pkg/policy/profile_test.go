@@ -138,13 +138,16 @@ func TestNames(t *testing.T) {
 
 func TestWrongProfiles(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
-		"no TOML":          {"[program\n", ":1: expected ']' to close table name"},
-		"twice":            {"[program]\ncwd = \"/\"\ncwd = \"/\"", ":3: key cwd is already defined"},
+		"no TOML":          {"[program\n", ":1: invalid TOML: expected ']' to close table name"},
+		"twice":            {"[program]\ncwd = \"/\"\ncwd = \"/\"", ":3: invalid TOML: key cwd is already defined"},
 		"misspelt key":     {"[filesystem]\n# a comment\nraed = [\"/usr\"]", ":3: [filesystem] raed: is no key of this section; did you mean read?"},
 		"elsewhere":        {"[filesystem]\nmemory = 3", ":2: [filesystem] memory: is no key of this section; it belongs to [limits]"},
 		"no key at all":    {"[syscalls]\nzzz = 3", ":2: [syscalls] zzz: is no key of this section; the keys are extra_allow and extra_deny"},
 		"misspelt one":     {"\n[filesytem]\nread = []", ":2: [filesytem]: is no section of a profile; did you mean filesystem?"},
 		"no section":       {"clean_env = true", ":1: clean_env: is no section of a profile; it belongs to [program]"},
+		"a field's name":   {"[limits]\nmax_open_files = 3", ":2: [limits] max_open_files: is no key of this section; its name here is [limits] open_files"},
+		"a field alone":    {"fs_readable = []", ":1: fs_readable: is no section of a profile; its name here is [filesystem] read"},
+		"base not there":   {"extends = \"./x.toml\"", `:1: extends: "FOLDER/x.toml" cannot be read: no such file or directory; correct the path or its permissions`},
 		"nothing like it":  {"[zzzzzzzz]", ":1: [zzzzzzzz]: is no section of a profile; the sections are config, determinism, extends, filesystem, http, limits, network, program, protections and syscalls"},
 		"a later key":      {"[filesystem]\nread = []\nchroot = \"/\"", ":3: [filesystem] chroot: is for a later version of sandlock; take it out"},
 		"a later section":  {"[http]\nports = [80]", ":2: [http] ports: is for a later version of sandlock; take it out"},

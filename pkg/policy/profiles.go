@@ -33,9 +33,20 @@ func (p *Profiles) layers(nameOrPath string) ([]*layer, error) {
 		if err != nil {
 			return nil, err
 		}
-		l, failed := p.read(file)
+		text, err := readSmall(file)
+		if err != nil && asked.File != "" {
+			err.Value = file
+			return nil, misplaced(asked, err)
+		}
+		if err != nil {
+			return nil, misplaced(place{File: file}, err)
+		}
+		l, failed := parseLayer(file, text, p.Variables)
 		if failed != nil {
 			return nil, failed
+		}
+		if filepath.Dir(file) == filepath.Clean(p.BuiltIn) {
+			l.dropMissing()
 		}
 		layers = append(layers, l)
 		if l.extends == "" {
@@ -46,18 +57,6 @@ func (p *Profiles) layers(nameOrPath string) ([]*layer, error) {
 			next = filepath.Join(filepath.Dir(file), next)
 		}
 	}
-}
-
-func (p *Profiles) read(file string) (*layer, error) {
-	text, err := readSmall(file)
-	if err != nil {
-		return nil, misplaced(place{File: file}, err)
-	}
-	l, failed := parseLayer(file, text, p.Variables)
-	if failed == nil && filepath.Dir(file) == filepath.Clean(p.BuiltIn) {
-		l.dropMissing()
-	}
-	return l, failed
 }
 
 // readSmall reads a regular file: a pipe would block, and a device may have no end.

@@ -117,27 +117,24 @@ func fieldOf(section, key string) (string, *Error) {
 
 // unknownKey is the error for a key that the section does not have.
 func unknownKey(section, key string) *Error {
-	fault := &Error{Problem: "is no key of this section"}
-	elsewhere := slices.IndexFunc(profileKeys, func(k profileKey) bool { return k.key == key })
-	if known, ok := nearest(key, keysOf(section)); ok {
-		fault.Hint = "did you mean " + known + "?"
-	} else if elsewhere >= 0 {
-		fault.Hint = "it belongs to [" + profileKeys[elsewhere].section + "]"
-	} else {
-		fault.Hint = "the keys are " + listed(keysOf(section))
-	}
-	return fault
+	return &Error{Problem: "is no key of this section", Hint: hintFor(key, keysOf(section), "the keys are ")}
 }
 
 func unknownSection(name string) *Error {
-	fault := &Error{Problem: "is no section of a profile"}
-	i := slices.IndexFunc(profileKeys, func(k profileKey) bool { return k.key == name })
-	if known, ok := nearest(name, sections()); ok {
-		fault.Hint = "did you mean " + known + "?"
-	} else if i >= 0 {
-		fault.Hint = "it belongs to [" + profileKeys[i].section + "]"
-	} else {
-		fault.Hint = "the sections are " + listed(sections())
+	return &Error{Problem: "is no section of a profile", Hint: hintFor(name, sections(), "the sections are ")}
+}
+
+// hintFor says where a name that is not one of those that are known may belong.
+func hintFor(name string, known []string, otherwise string) string {
+	i := slices.IndexFunc(profileKeys, func(k profileKey) bool { return k.field == name && name != "" })
+	if i >= 0 && profileKeys[i].key != name {
+		return "its name here is [" + profileKeys[i].section + "] " + profileKeys[i].key
 	}
-	return fault
+	if near, ok := nearest(name, known); ok {
+		return "did you mean " + near + "?"
+	}
+	if i = slices.IndexFunc(profileKeys, func(k profileKey) bool { return k.key == name }); i >= 0 {
+		return "it belongs to [" + profileKeys[i].section + "]"
+	}
+	return otherwise + listed(known)
 }

@@ -42,7 +42,7 @@ func optionalSize(target **uint64, value any) *Error {
 	text, ok := value.(string)
 	if !ok {
 		err := optionalCount(target, value)
-		if _, whole := wholeNumber(value); err != nil && !whole {
+		if err != nil && err.Problem == wrongType(value, "a whole number").Problem {
 			err.Problem = fmt.Sprintf("is %s where a size is expected", kind(value))
 			err.Hint = `write bytes, or a string such as "512M"`
 		}

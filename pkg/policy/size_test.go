@@ -28,9 +28,6 @@ func TestParseSize(t *testing.T) {
 
 // FuzzParseSize states that what is a size stays one when it is written out.
 func FuzzParseSize(f *testing.F) {
-	for _, seed := range []string{"512M", "1", "8388607T", "1.5G", "", "\xff"} {
-		f.Add(seed)
-	}
 	f.Fuzz(func(t *testing.T, text string) {
 		size, err := ParseSize(text)
 		if err != nil {

@@ -75,7 +75,9 @@ def plain(name: str, value: object) -> Any:
         return text(name, value)
     if isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    raise PolicyError(f"{name}: {value!r} is a {type(value).__name__}; write numbers")
+    if isinstance(value, float):
+        raise PolicyError(f"{name}: {value!r} is no finite number; write numbers")
+    raise PolicyError(f"{name}: {shown(value)} is of type {type(value).__name__}; write numbers")
 
 
 def mapping(name: str, values: object) -> dict[str, str]:

@@ -75,7 +75,7 @@ class Attempt:
         self.names: dict[str, Any] = {
             **{name: getattr(sandlock, name) for name in sandlock.__all__},
             **{kind.__name__: kind for kind in (Answer, Misruled, Unlimited, Seeing, TooMany, Path)},
-            **{"box": self.box, "run": self.run, "popen": self.popen, "handle": self.handle},
+            **{"box": self.box, "run": self.run, "popen": self.popen, "handle": self.handle, "profile": self.profile},
             **{"FOLDER": folder, "ALLOW": Answer(), "STDOUT": subprocess.STDOUT, "datetime": datetime.datetime},
         }
 
@@ -97,6 +97,12 @@ class Attempt:
         box = tool_sandbox(writable=[self.folder], **fields)
         return box.run(["touch", self.marker], handlers=list(registrations))
 
+    def profile(self, text: str) -> object:
+        """Load a profile of this text."""
+        path = self.folder / "profile.toml"
+        path.write_bytes(text.encode("latin-1"))
+        return sandlock.load_profile(path)
+
     def error(self, expression: str) -> str:
         """Return the error of an expression, in one line and with the folder's name taken out."""
         try:
@@ -114,15 +120,22 @@ def attempt(folder: Path) -> Iterator[Attempt]:
     """Give the names for one expression; nothing may have started, or be left open, after it."""
     trial = Attempt(folder)
     before = open_fds(), children()
+    home = os.environ["HOME"]
+    os.environ["HOME"] = str(folder)
     yield trial
+    os.environ["HOME"] = home
     assert not trial.marker.exists()
     assert (open_fds(), children()) == before
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _loaded() -> None:
+def warm_up() -> None:
     """Have the Go runtime opened what it opens."""
     tool_sandbox().run(["true"], handlers=[("getppid", Answer())], check=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loaded() -> None:
+    warm_up()
 
 
 @pytest.mark.parametrize("entry", entries(TABLE.read_text()), ids=lambda entry: entry.expression)
@@ -140,14 +153,15 @@ def test_the_table_is_whole() -> None:
 
 def rewrite() -> None:
     """Write the table anew, with the errors of today."""
+    warm_up()
     lines: list[str] = []
     for line in TABLE.read_text().splitlines():
         if line.startswith(INDENT):
             continue
         lines.append(line)
         if line and not line.startswith("#"):
-            with tempfile.TemporaryDirectory() as folder:
-                lines.append(INDENT + Attempt(Path(folder)).error(line))
+            with tempfile.TemporaryDirectory() as folder, attempt(Path(folder)) as trial:
+                lines.append(INDENT + trial.error(line))
     TABLE.write_text("\n".join(lines) + "\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -163,3 +164,59 @@ def test_written_profiles_read_the_same(write: Write, home: Path) -> None:
 def test_names_at_the_root() -> None:
     assert sandlock.load_profile is load_profile
     assert sandlock.list_profiles is list_profiles
+
+
+FIELDS: dict[str, tuple[str, str, Any]] = {
+    "fs_readable": ("filesystem", 'read = ["/usr"]', ["/usr"]),
+    "fs_writable": ("filesystem", 'write = ["/tmp"]', ["/tmp"]),
+    "fs_denied": ("filesystem", 'deny = ["/tmp/x"]', ["/tmp/x"]),
+    "extra_deny_syscalls": ("syscalls", 'extra_deny = ["getppid"]', ["getppid"]),
+    "extra_allow_syscalls": ("syscalls", 'extra_allow = ["sysv_ipc"]', ["sysv_ipc"]),
+    "net_allow": ("network", 'allow = ["*:443"]', ["*:443"]),
+    "net_deny": ("network", 'deny = ["10.0.0.0/8"]', ["10.0.0.0/8"]),
+    "net_allow_bind": ("network", 'allow_bind = [80, "90-99"]', [80, "90-99"]),
+    "net_deny_bind": ("network", 'deny_bind = ["22"]', ["22"]),
+    "max_memory": ("limits", 'memory = "512M"', "512M"),
+    "max_disk": ("limits", "disk = 1048576", 1048576),
+    "max_processes": ("limits", "processes = 10", 10),
+    "max_open_files": ("limits", "open_files = 64", 64),
+    "max_cpu": ("limits", "cpu = 50", 50),
+    "cpu_cores": ("limits", "cpu_cores = [0]", [0]),
+    "num_cpus": ("limits", "num_cpus = 1", 1),
+    "random_seed": ("determinism", "random_seed = 7", 7),
+    "time_start": ("determinism", "time_start = 2000-01-01T00:00:00Z", "2000-01-01T00:00:00Z"),
+    "deterministic_dirs": ("determinism", "deterministic_dirs = true", True),
+    "no_randomize_memory": ("determinism", "no_randomize_memory = true", True),
+    "env": ("program", 'env = { A = "1" }', {"A": "1"}),
+    "clean_env": ("program", "clean_env = true", True),
+    "cwd": ("program", 'cwd = "/"', "/"),
+    "uid": ("program", "gid = 0\nuid = 0", 0),
+    "gid": ("program", "uid = 0\ngid = 0", 0),
+    "umask": ("program", "umask = 0o22", 0o22),
+    "no_coredump": ("program", "no_coredump = true", True),
+    "no_huge_pages": ("program", "no_huge_pages = true", True),
+    "allow_degraded": ("protections", 'allow_degraded = ["NET_TCP"]', [Protection.NET_TCP]),
+    "disable": ("protections", "disable = [2]", [Protection.NET_TCP]),
+}
+"""How a profile says a field of the policy: section, line, and the field's value then."""
+
+NO_POLICY = {"name", "on_exception", "handler_timeout", "handler_threads"}
+
+
+@pytest.mark.parametrize("field", sorted({field.name for field in dataclasses.fields(Sandbox)} - NO_POLICY))
+def test_every_field_can_be_set_and_shown(field: str, write: Write) -> None:
+    section, line, value = FIELDS[field]
+    write("mine", f"[{section}]\n{line}\n")
+    box = load_profile("mine")
+    assert getattr(box, field) == value
+    shown = load_profile(write("shown", write_profile(box)))
+    assert write_profile(shown) == write_profile(box)
+    assert str(getattr(shown, field)) == str(value).replace("[80,", "['80',")  # ports are shown as text
+
+
+def test_a_field_of_a_later_version(write: Write) -> None:
+    for field in FIELDS.keys() - {field.name for field in dataclasses.fields(Sandbox)}:
+        section, line, _ = FIELDS[field]
+        write("mine", f"[{section}]\n{line}\n")
+        with pytest.raises(PolicyError, match="is for a later version of sandlock; take it out"):
+            load_profile("mine")
