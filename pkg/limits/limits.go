@@ -23,6 +23,7 @@ func Mechanisms(rules *policy.Policy) map[string]Mechanism {
 	}{
 		"max_open_files": {rules.MaxOpenFiles != nil, Rlimit},
 		"max_memory":     {rules.MaxMemory != nil, Supervisor},
+		"max_disk":       {rules.MaxDisk != nil, Supervisor},
 		"max_cpu":        {rules.MaxCPU != nil, Supervisor},
 		"max_processes":  {rules.MaxProcesses != nil, Supervisor},
 		"cpu_cores":      {rules.CPUCores != nil, Affinity},

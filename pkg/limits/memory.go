@@ -43,7 +43,7 @@ func (m *memory) used(t Tree) (uint64, error) {
 		if p.pid == t.Command && p.loading() {
 			continue // its memory is the host's still
 		}
-		size, err := m.ofProcess(p.pid, shared)
+		size, err := ofProcess(p.pid, shared, t.given)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -71,14 +71,14 @@ func (m *memory) used(t Tree) (uint64, error) {
 }
 
 // ofProcess gives what /proc/PID/status calls anonymous and swapped, and enters the shared memory that it finds.
-func (m *memory) ofProcess(pid int, shared objects) (private uint64, err error) {
+func ofProcess(pid int, shared objects, given map[inode]bool) (private uint64, err error) {
 	folder := "/proc/" + strconv.Itoa(pid)
 	sizes, err := readSizes(folder + "/status")
 	if err != nil {
 		return 0, err
 	}
 	private = sizes["RssAnon"] + sizes["VmSwap"]
-	err = errors.Join(shared.addMapped(folder), shared.addOpen(folder))
+	err = errors.Join(shared.addMapped(folder), shared.addOpen(pid, inMemory, given))
 	if errors.Is(err, fs.ErrPermission) {
 		// It keeps others from looking (PR_SET_DUMPABLE): what it shares is what it has touched.
 		return private + sizes["RssShmem"], nil
@@ -197,26 +197,33 @@ func readMapping(fields []string) (id inode, size uint64, err error) {
 	return inode{unix.Mkdev(uint32(numbers[2]), uint32(numbers[3])), numbers[4]}, numbers[1] - numbers[0], nil
 }
 
-// addOpen enters open files without a name that are in memory: of memfd_create(2), or deleted from a tmpfs.
-func (o objects) addOpen(folder string) error {
-	names, err := os.ReadDir(folder + "/fd")
+// addOpen enters open files without a name, of memfd_create(2) or deleted, that are of a kind and none of the given.
+func (o objects) addOpen(pid int, kind func(unix.Statfs_t) bool, given map[inode]bool) error {
+	folder := "/proc/" + strconv.Itoa(pid) + "/fd"
+	names, err := namesIn(folder)
 	if err != nil {
 		return gone(err)
 	}
 	for _, name := range names {
-		path := folder + "/fd/" + name.Name()
+		path := folder + "/" + name
 		var info unix.Stat_t
 		if unix.Stat(path, &info) != nil || info.Mode&unix.S_IFMT != unix.S_IFREG || info.Nlink != 0 {
 			continue
 		}
+		id := inode{info.Dev, info.Ino}
 		var system unix.Statfs_t
-		if unix.Statfs(path, &system) == nil && (system.Type == unix.TMPFS_MAGIC || system.Type == unix.HUGETLBFS_MAGIC) {
-			id := inode{info.Dev, info.Ino}
+		if !given[id] && unix.Statfs(path, &system) == nil && kind(system) {
 			o[id] = max(o[id], uint64(info.Blocks)*blockSize)
 		}
 	}
 	return nil
 }
+
+func inMemory(system unix.Statfs_t) bool {
+	return system.Type == unix.TMPFS_MAGIC || system.Type == unix.HUGETLBFS_MAGIC
+}
+
+func onDisk(system unix.Statfs_t) bool { return !inMemory(system) }
 
 // blockSize is the unit of st_blocks, whatever the file system's blocks are; see stat(3type).
 const blockSize = 512

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sandlock/pkg/policy"
 )
 
@@ -14,6 +16,7 @@ import (
 // keep for a tree.
 type Watch struct {
 	gauges  map[string]gauge // by the field of the policy
+	disk    *disk            // one of them, or nil
 	over    chan struct{}
 	running sync.WaitGroup
 
@@ -35,10 +38,13 @@ type Tree struct {
 	Command int              // the first of them, which shares the host's memory until it executes its program
 	Kill    func() error     // ends it
 	Stop    func(bool) error // stops it, or lets it go on
+	Files   []int            // descriptors of what the host has given it, which does not count
+
+	given map[inode]bool
 }
 
-// NewWatch gives nil where there is nothing to watch.
-func NewWatch(rules *policy.Policy) *Watch {
+// NewWatch measures what is there before the tree. It gives nil where there is nothing to watch; else End must be called.
+func NewWatch(rules *policy.Policy) (*Watch, error) {
 	w := &Watch{gauges: make(map[string]gauge), over: make(chan struct{})}
 	if rules.MaxMemory != nil {
 		w.gauges["max_memory"] = &memory{most: *rules.MaxMemory}
@@ -46,14 +52,28 @@ func NewWatch(rules *policy.Policy) *Watch {
 	if percent, set := rules.CPUPercent(); set {
 		w.gauges["max_cpu"] = &cpu{rate: float64(percent) / 100}
 	}
-	if len(w.gauges) == 0 {
-		return nil
+	if rules.MaxDisk != nil {
+		var err error
+		if w.disk, err = newDisk(*rules.MaxDisk, rules.FSWritable); err != nil {
+			return nil, err
+		}
+		w.gauges["max_disk"] = w.disk
 	}
-	return w
+	if len(w.gauges) == 0 {
+		return nil, nil
+	}
+	return w, nil
 }
 
 // Begin watches until End.
 func (w *Watch) Begin(t Tree) {
+	t.given = make(map[inode]bool)
+	for _, fd := range t.Files {
+		var info unix.Stat_t
+		if unix.Fstat(fd, &info) == nil {
+			t.given[inode{info.Dev, info.Ino}] = true
+		}
+	}
 	for field, g := range w.gauges {
 		w.running.Go(func() { w.follow(field, g, t) })
 	}
@@ -98,9 +118,15 @@ func (w *Watch) stop(field string, err error, t Tree) {
 	}
 }
 
-// End stops watching, and names the limit that the tree was ended for, or "".
+// End stops watching, and names the limit that the tree was ended for, or that it turns out to have exceeded, or "".
 func (w *Watch) End() (exceeded string, err error) {
 	close(w.over)
 	w.running.Wait()
+	if w.disk != nil {
+		if w.exceeded == "" && w.disk.over() {
+			w.exceeded = "max_disk"
+		}
+		w.disk.close()
+	}
 	return w.exceeded, errors.Join(w.errs...)
 }

@@ -26,6 +26,7 @@ var fields = map[string]func(*Policy, any) *Error{
 	"max_open_files":       func(p *Policy, v any) *Error { return optionalCount(&p.MaxOpenFiles, v) },
 	"max_memory":           func(p *Policy, v any) *Error { return optionalSize(&p.MaxMemory, v) },
 	"max_cpu":              func(p *Policy, v any) *Error { return optionalCount(&p.MaxCPU, v) },
+	"max_disk":             func(p *Policy, v any) *Error { return optionalSize(&p.MaxDisk, v) },
 	"max_processes":        func(p *Policy, v any) *Error { return optionalCount(&p.MaxProcesses, v) },
 	"cpu_cores":            func(p *Policy, v any) *Error { return optionalNumbers(&p.CPUCores, v) },
 	"num_cpus":             func(p *Policy, v any) *Error { return optionalCount(&p.NumCPUs, v) },

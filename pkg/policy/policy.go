@@ -47,8 +47,9 @@ type Policy struct {
 
 	// MaxOpenFiles (max_open_files) bounds the file descriptors of each process; nil leaves the host's bound.
 	MaxOpenFiles *uint64
-	// MaxMemory (max_memory) bounds the memory of the whole tree, in bytes; nil leaves the host's bound.
-	MaxMemory *uint64
+	// MaxMemory (max_memory) bounds the memory of the whole tree, and MaxDisk (max_disk) by how much what is beneath
+	// FSWritable may grow, in bytes; nil leaves the host's bound.
+	MaxMemory, MaxDisk *uint64
 	// MaxProcesses (max_processes) bounds the processes of the whole tree, threads not counted; nil leaves the host's bound.
 	MaxProcesses *uint64
 	// MaxCPU (max_cpu) bounds the CPU time of the whole tree, in per cent of one core; see CPUPercent.
@@ -100,7 +101,7 @@ func (p *Policy) Normalized() (*Policy, error) {
 	if p.Cwd != "" {
 		n.Cwd = tidy(p.Cwd)
 	}
-	n.MaxMemory, n.MaxCPU = clone(p.MaxMemory), clone(p.MaxCPU)
+	n.MaxMemory, n.MaxDisk, n.MaxCPU = clone(p.MaxMemory), clone(p.MaxDisk), clone(p.MaxCPU)
 	n.MaxOpenFiles, n.MaxProcesses, n.NumCPUs = clone(p.MaxOpenFiles), clone(p.MaxProcesses), clone(p.NumCPUs)
 	n.CPUCores = unique(p.CPUCores)
 	return &n, nil

@@ -23,6 +23,9 @@ func (p *Policy) Rlimits() []Rlimit {
 	if p.MaxMemory != nil {
 		limits = append(limits, Rlimit{Name: "max_memory", Resource: unix.RLIMIT_DATA, Soft: *p.MaxMemory, Hard: *p.MaxMemory})
 	}
+	if p.MaxDisk != nil {
+		limits = append(limits, Rlimit{Name: "max_disk", Resource: unix.RLIMIT_FSIZE, Soft: *p.MaxDisk, Hard: *p.MaxDisk})
+	}
 	return limits
 }
 

@@ -17,6 +17,7 @@ func TestRlimits(t *testing.T) {
 		"asked for":  {Policy{NoCoredump: true}, []Rlimit{core}},
 		"open files": {Policy{MaxOpenFiles: limit(64)}, []Rlimit{core, {Name: "max_open_files", Resource: unix.RLIMIT_NOFILE, Soft: 64, Hard: 64}}},
 		"memory":     {Policy{MaxMemory: limit(1 << 30)}, []Rlimit{core, {Name: "max_memory", Resource: unix.RLIMIT_DATA, Soft: 1 << 30, Hard: 1 << 30}}},
+		"disk":       {Policy{MaxDisk: limit(0)}, []Rlimit{core, {Name: "max_disk", Resource: unix.RLIMIT_FSIZE}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, test.policy.Rlimits()); diff != "" {

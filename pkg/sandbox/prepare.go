@@ -70,7 +70,11 @@ func (p *preparation) prepare(s *Sandbox, command Command) error {
 	if p.spec.Path, err = lookUp(command.Args[0], p.spec.Env, p.spec.Dir); err != nil {
 		return err
 	}
-	return p.connect(command)
+	if err = p.connect(command); err != nil {
+		return err
+	}
+	p.process.watch, err = limits.NewWatch(rules)
+	return err
 }
 
 // chainsOf orders the registrations by system call.
@@ -205,7 +209,7 @@ func (p *preparation) limit(rules *policy.Policy) error {
 
 // bound sets up what a limit needs of the supervisor.
 func (p *preparation) bound(rules *policy.Policy) error {
-	p.process.limits, p.process.watch = limits.Mechanisms(rules), limits.NewWatch(rules)
+	p.process.limits = limits.Mechanisms(rules)
 	if rules.MaxProcesses == nil {
 		return nil
 	}

@@ -83,12 +83,15 @@ func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 		err = fmt.Errorf("confine the command: %w", err)
 	}
 	if err != nil {
+		if p.watch != nil {
+			p.watch.End()
+		}
 		return nil, nil, errors.Join(err, p.closePipes())
 	}
 	p.PID = p.launched.PID
 	if p.watch != nil {
 		p.watch.Begin(limits.Tree{Root: p.launched.Reaper, Command: p.PID, Kill: p.Kill,
-			Stop: p.throttle})
+			Stop: p.throttle, Files: preparation.spec.Files})
 	}
 	if p.launched.Listener >= 0 {
 		listener, err := notify.NewListener(p.launched.Listener)

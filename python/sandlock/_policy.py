@@ -17,7 +17,7 @@ __all__ = ["policy_of"]
 _PROTECTIONS = list(Protection)
 
 
-_LIMITS = ("max_open_files", "max_memory", "max_processes", "max_cpu", "cpu_cores", "num_cpus")
+_LIMITS = ("max_open_files", "max_memory", "max_disk", "max_processes", "max_cpu", "cpu_cores", "num_cpus")
 
 
 def policy_of(box: Sandbox) -> dict[str, Any]:

@@ -63,7 +63,8 @@ class Result:
     """What has enforced each limit that the sandbox sets, by the name of its field: ``"rlimit"``, ``"affinity"``; see
     docs/limits.md."""
     exceeded: str | None = None
-    """The limit that the tree was killed for, by the name of its field, or None."""
+    """The limit, by the name of its field, that the tree was killed for; with another reason than KILLED, one that it
+    turned out to have exceeded in its last moments. None: none."""
     degraded: list[Protection] = field(default_factory=list)
     """Protections that the kernel lacks, and that the policy's ``allow_degraded`` does without."""
 
@@ -73,10 +74,8 @@ class Result:
             return f"was not executed: {self.error}"
         if self.reason == ExitReason.TIMEOUT:
             return "was killed when its time was over"
-        if self.exceeded is not None:
-            return f"was killed by sandlock: it used more than {self.exceeded}"
         if self.reason == ExitReason.KILLED:
-            return "was killed by sandlock"
+            return "was killed by sandlock" + ("" if self.exceeded is None else f": it used more than {self.exceeded}")
         if self.reason == ExitReason.SIGNALED:
             return f"died of {_signal_name(self.signal)}"
         return f"exited with status {self.exit_code}"

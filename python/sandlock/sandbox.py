@@ -76,6 +76,9 @@ class Sandbox:
     max_memory: int | str | None = None
     """Memory of the whole tree, pages of files aside: bytes, or ``"512M"`` with K, M, G or T for powers of 1024. A
     process that wants more for itself gets ENOMEM, a tree that has more is killed."""
+    max_disk: int | str | None = None
+    """By how much the folders of ``fs_writable`` may grow, in the same form as ``max_memory``. No file may be made
+    longer than that (EFBIG and SIGXFSZ); a tree that writes more is killed."""
     max_processes: int | None = None
     """Processes of the whole tree; threads are not counted. Beyond it fork and its kin fail with EAGAIN."""
     max_cpu: int | None = None

@@ -1,0 +1,160 @@
+"""The disk space of a tree. The offenders bound themselves: what nothing stops writes no more than some 200 MB."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandlock import ExitReason, PolicyError, Result
+from tests.support.processes import children, open_fds
+from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
+
+PRELUDE = """
+import os, signal
+M = 1 << 20
+def fill(name, size):
+    with open(name, "wb", buffering=0) as file:
+        for _ in range(size // M):
+            file.write(os.urandom(M))
+def stay():
+    signal.alarm(50)
+    signal.pause()
+"""
+
+
+def python_in(folder: Path, disk: object, script: str, **options: Any) -> Result:
+    box = tool_sandbox(PYTHON_PATHS, [folder], cwd=folder, max_disk=disk)
+    return box.run([sys.executable, "-c", PRELUDE + script], timeout=60, **options)
+
+
+def assert_killed(result: Result) -> None:
+    assert (result.reason, result.exceeded, result.signal) == (ExitReason.KILLED, "max_disk", signal.SIGKILL), result
+    assert result.limits == {"max_disk": "supervisor"}
+
+
+@pytest.mark.parametrize(
+    "offence",
+    [
+        "for i in range(50): fill(f'file{i}', 4 * M)",
+        "for i in range(25):\n os.mkdir(f'{i}')\n os.chdir(f'{i}')\n fill('file', 4 * M)",
+        "files = []\nfor i in range(25):\n files += [open('a', 'wb')]\n os.unlink('a')\n files[i].write(bytes(4 * M))",
+        "for i in range(5): os.posix_fallocate(os.open(f'{i}', os.O_CREAT | os.O_WRONLY), 0, 9 * M)",
+        "for i in range(50):\n if os.fork() == 0:\n  fill(f'file{i}', 4 * M)\n  stay()",
+        "os.mkdir('hidden')\nfor i in range(5): fill(f'hidden/{i}', 4 * M)\nos.chmod('hidden', 0)",
+        "fill('file', 9 * M)\nfor i in range(2500): os.mknod(f'{i}')",
+    ],
+    ids=["files", "folders", "deleted", "allocated", "processes", "unreadable", "inodes"],
+)
+def test_a_tree_that_takes_too_much_is_killed(tmp_path: Path, offence: str) -> None:
+    assert_killed(python_in(tmp_path, "10M", offence + "\nstay()"))
+    if (tmp_path / "hidden").exists():
+        (tmp_path / "hidden").chmod(0o700)
+
+
+@pytest.mark.parametrize("disk", ["8M", 8 << 20])
+def test_a_file_that_gets_too_long_is_refused(tmp_path: Path, disk: object) -> None:
+    script = "try: fill('file', 20 * M)\nexcept OSError as e: print(e.errno, os.stat('file').st_size // M)"
+    result = python_in(tmp_path, disk, script)
+    assert result.stdout.split() == [b"27", b"8"]  # EFBIG
+    assert result.exceeded is None
+
+
+def test_who_does_not_ignore_it_dies_of_sigxfsz(tmp_path: Path) -> None:
+    box = tool_sandbox(writable=[tmp_path], max_disk="1M")
+    result = box.run(["sh", "-c", f"exec seq 1000000 > {tmp_path}/file"])
+    assert (result.reason, result.signal) == (ExitReason.SIGNALED, signal.SIGXFSZ)
+
+
+def test_sparse_files_count_by_their_blocks_and_are_bounded_by_their_length(tmp_path: Path) -> None:
+    script = """
+for i in range(100):
+    with open(f"sparse{i}", "wb") as file:
+        file.truncate(9 * M)
+try:
+    os.truncate("sparse0", 1 << 40)
+except OSError as error:
+    print(error.errno)
+"""
+    result = python_in(tmp_path, "10M", script)
+    assert (result.stdout, result.exceeded) == (b"27\n", None)
+    assert result.success
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "for i in range(20):\n fill('file', 4 * M)\n os.unlink('file')",
+        "fill('file', 4 * M)\nfor i in range(100): os.link('file', f'{i}')",
+        "with open('before', 'r+b') as file: file.write(bytes(9 * M))",
+        "os.unlink('before')\nfor i in range(4): fill(f'{i}', 4 * M)",
+        "os.symlink('/usr', 'elsewhere')",
+        "fill('file', 9 * M)",
+    ],
+    ids=["deleted again", "links", "overwritten", "replaced", "symlink", "just enough"],
+)
+def test_what_does_not_grow_does_not_count(tmp_path: Path, work: str) -> None:
+    (tmp_path / "before").write_bytes(os.urandom(20 << 20))
+    result = python_in(tmp_path, "10M", work)
+    assert result.success, result.stderr
+    assert result.exceeded is None
+
+
+def test_what_was_unreadable_before_does_not_matter(tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0)
+    assert python_in(tmp_path, "10M", "").success
+    locked.chmod(0o700)
+
+
+def test_who_is_quicker_than_the_supervisor_is_told_of(tmp_path: Path) -> None:
+    result = python_in(tmp_path, "10M", "for i in range(4): fill(f'{i}', 4 * M)")
+    assert result.exceeded == "max_disk"
+    assert result.reason in (ExitReason.KILLED, ExitReason.EXITED)
+
+
+def test_files_of_the_host_do_not_count(tmp_path: Path) -> None:
+    with tempfile.TemporaryFile(dir=tmp_path) as file:
+        file.write(bytes(30 << 20))
+        file.seek(0)
+        result = python_in(tmp_path, "10M", "import sys; print(len(sys.stdin.buffer.read()) // M)", stdin=file)
+    assert (result.stdout, result.exceeded) == (b"30\n", None)
+
+
+def test_a_folder_that_is_moved_is_measured_all_the_same(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    script = "os.read(0, 1)\nfor i in range(25): fill(f'{i}', 4 * M)\nstay()"
+    box = tool_sandbox(PYTHON_PATHS, [work], cwd=work, max_disk="10M")
+    command = [sys.executable, "-c", PRELUDE + script]
+    with box.popen(command, stdin=subprocess.PIPE) as process:
+        work.rename(tmp_path / "moved")
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        assert_killed(process.wait())
+
+
+def test_nothing_stays_open(tmp_path: Path) -> None:
+    box = tool_sandbox(writable=[tmp_path], max_disk="10M")
+    box.run(["true"])
+    before = open_fds(), children()
+    for _ in range(5):
+        assert box.run(["true"]).success
+        assert not box.run(["/nonexistent/program"]).success
+        assert not box.run(["nonexistent"]).success
+        with pytest.raises(PolicyError):
+            tool_sandbox(writable=[tmp_path], max_disk="10M", cwd="/nonexistent").run(["true"])
+    assert (open_fds(), children()) == before
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, True, [1], "", "M", "1.5G", "10MB"])
+def test_wrong_values(value: object) -> None:
+    with pytest.raises(PolicyError, match=r"^max_disk.*(write|leave)"):
+        tool_sandbox(max_disk=value).run(["true"])
