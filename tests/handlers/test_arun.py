@@ -95,7 +95,7 @@ def test_a_handler_may_meet_the_caller(box: Sandbox) -> None:
     complete(main())
 
 
-@pytest.mark.parametrize("kind", ["sync"])
+@pytest.mark.parametrize("kind", ["sync", "mixed"])
 def test_the_loop_goes_on_while_a_handler_waits_for_it(box: Sandbox, kind: str) -> None:
     """The handler ends only when the loop has gone on; the run is over already by then."""
     gone, go_on = threading.Event(), threading.Event()
@@ -149,7 +149,7 @@ class Up(Handler):
         return bool(gone) and all(gone)
 
 
-TREE = "trap '' TERM INT HUP; setsid setsid sh -c 'umask >&2; exec sleep 1000' & umask >&2; wait"
+TREE = "trap '' TERM INT HUP; setsid setsid sh -c 'umask >&2; exec sleep 1000' & umask >&2; exec sleep 1000"
 
 
 def test_cancelled(box: Sandbox) -> None:

@@ -124,19 +124,21 @@ def test_a_descriptor_of_a_synchronous_handler_whose_caller_died(box: Sandbox) -
     """Its answer comes when the chain is given up already, and the descriptor is closed all the same."""
     before = open_fds()
 
+    asked, gone = threading.Event(), threading.Event()
+
     def outlive(ctx: HandlerCtx) -> NotifAction:
+        assert asked.wait(PATIENCE)
         with Watched(ctx.pid) as caller:
             box.kill()
             assert caller.gone()
-        gone.wait(PATIENCE)
+        assert gone.wait(PATIENCE)
         return NotifAction.inject_fd_send(os.open("/dev/null", os.O_RDONLY))
-
-    gone = threading.Event()
 
     class Watching(Handler):
         """Sees to it that the chain has been given up: the loop cancels this one at the same time as that one."""
 
         async def handle(self, ctx: HandlerCtx) -> NotifAction:
+            asked.set()
             try:
                 await asyncio.sleep(1000)
             finally:

@@ -7,7 +7,9 @@ import errno
 import logging
 import os
 import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable
 
@@ -106,6 +108,30 @@ def test_given_by_an_asynchronous_handler(open_box: Sandbox, opens: Path) -> Non
     result = open_box.run([opens, str(TIMES), "close"], handlers=[("openat2", Awaiting())], check=True)
     assert (result.stdout.split(), result.handler_errors) == ([b"%d" % TIMES, b"0", b"0"], [])
     assert Counting.closed - before == TIMES
+
+
+def test_given_to_a_held_call(open_box: Sandbox, opens: Path) -> None:
+    """By two threads, of which one comes too late each time."""
+    before, given = Counting.closed, threading.Semaphore(0)
+
+    def answer_all(run: Any) -> int:
+        answers = 0
+        while not run.done():
+            for ctx in open_box.held:
+                given.release()
+                answers += open_box.answer(ctx, NotifAction.inject_fd_send(Counting()))
+            threading.Event().wait(0.0005)  # no event tells that a call is held
+        return answers
+
+    with ThreadPoolExecutor(3) as pool:
+        run = pool.submit(open_box.run, [opens, str(TIMES), "close"], handlers=[("openat2", Answer(HOLD))], timeout=100)
+        answers = list(pool.map(answer_all, [run, run]))
+    assert run.result().stdout.split() == [b"%d" % TIMES, b"0", b"0"]
+    assert sum(answers) == TIMES
+    made = 0
+    while given.acquire(blocking=False):
+        made += 1
+    assert Counting.closed - before == made >= TIMES
 
 
 def test_closed_by_its_owner_before_it_is_given(open_box: Sandbox, opens: Path) -> None:

@@ -342,6 +342,27 @@ def test_the_command_ends_while_another_process_is_held(box: Sandbox) -> None:
         os.kill(hold.contexts[0].pid, 0)
 
 
+def test_asked_for_while_the_run_ends(box: Sandbox) -> None:
+    """Whoever looks just then finds nothing held, and answers nothing."""
+    stop = threading.Event()
+
+    def look() -> set[object]:
+        seen: set[object] = set()
+        while not stop.is_set():
+            seen.update(map(repr, box.held))
+            seen.add(box.answer(1, EPERM))
+        return seen
+
+    with ThreadPoolExecutor(2) as pool:
+        looks = [pool.submit(look) for _ in range(2)]
+        try:
+            for _ in range(50):
+                box.run(["true"], handlers=[("umask", HoldAll())], check=True)
+        finally:
+            stop.set()
+        assert [each.result(PATIENCE) for each in looks] == [{False}, {False}]
+
+
 def test_do_holds_nothing_by_itself(step_box: Sandbox, command: list[object]) -> None:
     result = step_box.run([str(word) for word in command], handlers=[("getppid", Do(lambda ctx: EPERM))])
     assert result.success

@@ -216,3 +216,26 @@ def test_execve_cannot_be_performed(box: Sandbox) -> None:
     result = box.run(["true"], handlers=[("execve", Do(lambda ctx: ctx.perform()))])
     assert result.reason == ExitReason.KILLED
     assert {type(failure.exception) for failure in result.handler_errors} == {NotifError}
+
+
+def test_after_the_answer(text_box: Sandbox, stepper: Path, text: Path) -> None:
+    contexts: list[HandlerCtx] = []
+
+    def late(ctx: HandlerCtx) -> NotifAction:
+        for kept in contexts:
+            for way in WAYS.values():
+                with pytest.raises(NotifError):
+                    way(kept)
+            with pytest.raises(NotifError):
+                kept.perform(str(text))
+        return NotifAction.continue_()
+
+    def keep(ctx: HandlerCtx) -> NotifAction:
+        contexts.append(ctx)
+        return ctx.perform()
+
+    handlers: list[tuple[str, Handler]] = [("openat", Only(text, Do(keep))), ("getppid", Do(late))]
+    steps(text_box, stepper, ("openat", AT_FDCWD, str(text), 0), ("getppid",), handlers=handlers)
+    assert len(contexts) == 1
+    with pytest.raises(NotifError):
+        contexts[0].perform(str(text))

@@ -218,5 +218,6 @@ def test_the_process_may_have_no_more_threads(crowd: Path, caplog: pytest.LogCap
         )
     finally:
         threading.stack_size(usual)
-    assert (result.success, handler.most, result.handler_errors) == (True, 2, [])
+    assert (result.success, result.handler_errors) == (True, [])
+    assert handler.most in (2, 3), "one more may have been started just before"
     assert caplog.records == []
