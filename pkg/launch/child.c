@@ -58,22 +58,51 @@ static void fail(struct sandlock_launch *launch, int32_t who, int32_t step, long
 	launch->failed_errno = (int32_t)-result;
 }
 
+/* Whether execvp(3) would look further along PATH. */
+static int passed_over(long result)
+{
+	return result == -EACCES || result == -ENOENT || result == -ENOTDIR || result == -ENODEV ||
+	       result == -ESTALE || result == -ETIMEDOUT;
+}
+
+/* Makes the attempts to execute the command, which return only to fail, or because somebody answered who did not perform
+   the call. As in execvp(3) a file without permission is what counts, when there is no other. */
+static void execute(struct sandlock_launch *launch, const struct sandlock_plan *plan, int32_t who)
+{
+	int32_t told = -1;
+	long why = 0;
+	for (int32_t i = plan->execute_step; i < plan->count; i++) {
+		const uint64_t *a = plan->steps[i].args;
+		long result = rawcall((long)plan->steps[i].nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+		if (told < 0 || why != -EACCES || !passed_over(result)) {
+			told = i;
+			why = result;
+		}
+		if (!passed_over(result))
+			break;
+	}
+	fail(launch, who, told, why);
+}
+
+/* False when a step has failed. */
 static int walk(struct sandlock_launch *launch, const struct sandlock_plan *plan, int32_t who)
 {
-	for (int32_t i = 0; i < plan->count; i++) {
+	int32_t count = plan->execute_step >= 0 ? plan->execute_step : plan->count;
+	for (int32_t i = 0; i < count; i++) {
 		const struct sandlock_step *step = &plan->steps[i];
 		const uint64_t *a = step->args;
 		if (i == plan->mapped_step) {
 			tell(launch, &launch->state, SANDLOCK_UNMAPPED);
 			wait_while(launch, &launch->unmapped, 1);
 		}
-		if (i == plan->held_step)
-			wait_while(launch, &launch->held, 1);
 		long result = rawcall((long)step->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 		if (result < 0) {
 			fail(launch, who, i, result);
-			return -1;
+			return 0;
 		}
+		/* A reaper that was gone before takes nobody along any more. */
+		if (i == plan->tied_step && CALL0(SYS_getppid) != launch->reaper_pid)
+			return 0;
 		/* The descriptor table is still the host's: the listener is open there under this number. */
 		if (i == plan->listener_step)
 			launch->listener = (int32_t)result;
@@ -83,15 +112,16 @@ static int walk(struct sandlock_launch *launch, const struct sandlock_plan *plan
 			tell(launch, &launch->state, SANDLOCK_STARTED);
 		}
 	}
-	return 0;
+	return 1;
 }
 
 static int command_main(void *argument)
 {
 	struct sandlock_launch *launch = argument;
-	/* The last step is execve, which only returns to fail, or because somebody answered it who did not perform it. */
-	if (walk(launch, &launch->command, SANDLOCK_COMMAND) == 0)
-		fail(launch, SANDLOCK_COMMAND, launch->command.count - 1, 0);
+	if (walk(launch, &launch->command, SANDLOCK_COMMAND)) {
+		wait_while(launch, &launch->held, 1);
+		execute(launch, &launch->command, SANDLOCK_COMMAND);
+	}
 	CALL1(SYS_exit_group, 127);
 	return 127;
 }
@@ -212,22 +242,41 @@ static int reaper_main(void *argument)
 {
 	struct sandlock_launch *launch = argument;
 	reset_signals();
-	if (walk(launch, &launch->reaper, SANDLOCK_REAPER) == 0) {
+	launch->reaper_pid = (int32_t)CALL0(SYS_getpid);
+	if (walk(launch, &launch->reaper, SANDLOCK_REAPER)) {
 		/* The pidfd of the command opens in the descriptor table that the host still shares. */
 		long pid = rawclone(CLONE_FILES | CLONE_PIDFD | CLONE_CHILD_SETTID | SIGCHLD | launch->command_flags,
 				    launch->command_stack, &launch->command_pidfd, &launch->command_pid, command_main,
 				    launch);
 		if (pid < 0) {
 			fail(launch, SANDLOCK_REAPER, SANDLOCK_STEP_CLONE, pid);
+			launch->command_pidfd = -1; /* it may have been made, told, and taken back */
 		} else {
 			/* A table of its own, empty: the reaper keeps nothing of the host's open. */
-			CALL3(SYS_close_range, 0, UINT32_MAX, CLOSE_RANGE_UNSHARE);
-			watch(launch);
+			long result = CALL3(SYS_close_range, 0, UINT32_MAX, CLOSE_RANGE_UNSHARE);
+			if (result < 0)
+				fail(launch, SANDLOCK_REAPER, SANDLOCK_STEP_WATCH, result);
+			else
+				watch(launch);
 			kill_tree(launch);
 		}
 	}
 	tell(launch, &launch->state, SANDLOCK_FINISHED);
 	return 0;
+}
+
+/* The host's way to wait for what the reaper, or the command that dies with it, has to tell: false when the reaper is
+   gone. */
+static int told_by_reaper(struct sandlock_launch *launch, uint32_t *word, uint32_t value)
+{
+	while (__atomic_load_n(word, __ATOMIC_SEQ_CST) == value) {
+		struct pollfd reaper = {.fd = launch->reaper_pidfd, .events = POLLIN};
+		int64_t pause[2] = {0, 10 * 1000 * 1000}, at_once[2] = {0, 0};
+		if (CALL4(SYS_futex, word, FUTEX_WAIT, value, pause) == -ETIMEDOUT &&
+		    CALL5(SYS_ppoll, &reaper, 1, at_once, 0, 0) > 0)
+			return __atomic_load_n(word, __ATOMIC_SEQ_CST) != value;
+	}
+	return 1;
 }
 
 int sandlock_start(struct sandlock_launch *launch)
@@ -240,7 +289,7 @@ int sandlock_start(struct sandlock_launch *launch)
 	CALL4(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, KERNEL_SIGSET_SIZE);
 	if (pid < 0)
 		return (int)pid;
-	wait_while(launch, &launch->state, SANDLOCK_LAUNCHING);
+	told_by_reaper(launch, &launch->state, SANDLOCK_LAUNCHING);
 	return (int)pid;
 }
 
@@ -252,7 +301,7 @@ uint32_t sandlock_state(struct sandlock_launch *launch)
 void sandlock_mapped(struct sandlock_launch *launch)
 {
 	tell(launch, &launch->unmapped, 0);
-	wait_while(launch, &launch->state, SANDLOCK_UNMAPPED);
+	told_by_reaper(launch, &launch->state, SANDLOCK_UNMAPPED);
 }
 
 void sandlock_release(struct sandlock_launch *launch)
@@ -268,13 +317,6 @@ int sandlock_order(struct sandlock_launch *launch, int target, int signal)
 	long result = CALL4(SYS_pidfd_send_signal, launch->reaper_pidfd, SANDLOCK_ORDER_SIGNAL, 0, 0);
 	if (result < 0)
 		return (int)result;
-	/* A reaper that ends the tree takes no orders: look whether it is still there. */
-	while (__atomic_load_n(&launch->order, __ATOMIC_SEQ_CST) == 1) {
-		struct pollfd reaper = {.fd = launch->reaper_pidfd, .events = POLLIN};
-		int64_t pause[2] = {0, 10 * 1000 * 1000}, at_once[2] = {0, 0};
-		if (CALL5(SYS_ppoll, &reaper, 1, at_once, 0, 0) > 0)
-			return -ESRCH;
-		CALL4(SYS_futex, &launch->order, FUTEX_WAIT, 1, pause);
-	}
-	return 0;
+	/* One that ends the tree takes no orders. */
+	return told_by_reaper(launch, &launch->order, 1) ? 0 : -ESRCH;
 }

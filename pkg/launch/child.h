@@ -16,7 +16,8 @@ struct sandlock_plan {
 	int32_t count;
 	int32_t listener_step; /* the step whose result is the seccomp listener, or -1 */
 	int32_t isolated_step; /* the step that leaves the host's descriptor table, or -1 */
-	int32_t held_step;     /* the step before which the plan waits while the launch is held, or -1 */
+	int32_t tied_step;     /* the step after which the plan ends with the reaper, or -1 */
+	int32_t execute_step;  /* the first of the last steps, one of which executes the command, or -1; held before it */
 	int32_t mapped_step;   /* the step before which the plan waits for the maps of its user namespace, or -1 */
 };
 
@@ -46,7 +47,7 @@ struct sandlock_launch {
 
 	/* From the host at any time. */
 	uint32_t unmapped;   /* a futex word: 0 once the command's user namespace has its maps */
-	uint32_t held;       /* a futex word: 0 lets the command go on to its held step */
+	uint32_t held;       /* a futex word: 0 lets the command go on to its execute step */
 	uint32_t order;      /* a futex word: 1 until the reaper has carried out what follows */
 	int32_t order_target; /* as kill(2) takes it, -1 being the whole tree */
 	int32_t order_signal;
@@ -54,6 +55,7 @@ struct sandlock_launch {
 	/* To the host. */
 	uint32_t state;
 	int32_t isolated;    /* the command has a descriptor table of its own */
+	int32_t reaper_pid;
 	int32_t reaper_pidfd;
 	int32_t command_pid;
 	int32_t command_pidfd;
@@ -65,7 +67,8 @@ struct sandlock_launch {
 	int32_t exit_status;
 };
 
-/* Starts reaper and command; the reaper's number, or a negative errno when not even it could be made. */
+/* Starts reaper and command, and waits until the start needs the host, or is over, or the reaper is gone; the reaper's
+   number, or a negative errno when not even it could be made. */
 int sandlock_start(struct sandlock_launch *launch);
 
 /* The state that the launch has reached: see the enum. */

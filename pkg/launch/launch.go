@@ -28,9 +28,11 @@ type Capabilities [2]unix.CapUserData
 // Spec says what to start. Everything in it is decided: nothing is looked up, and nothing has a default, so the zero
 // value is no valid Spec. Descriptors stay the caller's.
 type Spec struct {
-	Path      string   // the file that execve(2) is given
-	Argv, Env []string // no string may hold a NUL
-	Dir       int      // descriptor of the working directory, or -1 for the host's
+	Path string // the file that execve(2) is given
+	// Alternatives are files to try in turn after Path, where execvp(3) would look further along PATH.
+	Alternatives []string
+	Argv, Env    []string // no string may hold a NUL
+	Dir          int      // descriptor of the working directory, or -1 for the host's
 	// Files are descriptors that become 0, 1, 2 and so on, at least three; none of them has such a number already.
 	Files []int
 	// Terminal makes the file that becomes 0 the controlling terminal of the command's session.
@@ -88,7 +90,7 @@ func Start(spec Spec) (*Process, error) {
 		}
 	}
 	reaper := reaperPlan(spec)
-	command, listener, isolated := commandPlan(spec)
+	command, marks := commandPlan(spec)
 	stepBytes := int(unsafe.Sizeof(C.struct_sandlock_step{}))
 	size := 2*stackSize + roundUp(int(unsafe.Sizeof(C.struct_sandlock_launch{}))) +
 		roundUp(len(reaper)*stepBytes) + roundUp(len(command)*stepBytes) + planSize(reaper) + planSize(command)
@@ -101,7 +103,8 @@ func Start(spec Spec) (*Process, error) {
 	shared.reaper_stack, shared.command_stack = reaperStack, commandStack
 	shared.reaper = placePlan(memory, reaper)
 	shared.command = placePlan(memory, command)
-	shared.command.listener_step, shared.command.isolated_step = C.int32_t(listener), C.int32_t(isolated)
+	shared.command.listener_step, shared.command.isolated_step = C.int32_t(marks.listener), C.int32_t(marks.isolated)
+	shared.command.tied_step, shared.command.execute_step = C.int32_t(marks.tied), C.int32_t(marks.execute)
 	if !spec.NoHugePages {
 		shared.command_flags |= unix.CLONE_VM
 	}
@@ -109,7 +112,6 @@ func Start(spec Spec) (*Process, error) {
 		shared.command_flags |= unix.CLONE_NEWUSER
 		shared.command.mapped_step, shared.unmapped = 0, 1
 	}
-	shared.command.held_step = C.int32_t(len(command) - 1)
 	shared.nonce = C.uint64_t(spec.Nonce)
 	shared.host_pid, shared.host_thread = C.int32_t(os.Getpid()), C.int32_t(hostThread())
 	shared.listener, shared.command_pidfd = -1, -1
@@ -174,7 +176,8 @@ func placePlan(a *arena, plan []step) C.struct_sandlock_plan {
 		count:         C.int32_t(len(plan)),
 		listener_step: -1,
 		isolated_step: -1,
-		held_step:     -1,
+		tied_step:     -1,
+		execute_step:  -1,
 		mapped_step:   -1,
 	}
 }

@@ -56,6 +56,21 @@ func (v vector) place(a *arena) uint64 {
 	return uint64(uintptr(unsafe.Pointer(&pointers[0])))
 }
 
+// once is an argument of several steps.
+type once struct {
+	of      argument
+	address uint64
+}
+
+func (o *once) size() int { return o.of.size() }
+
+func (o *once) place(a *arena) uint64 {
+	if o.address == 0 {
+		o.address = o.of.place(a)
+	}
+	return o.address
+}
+
 // value is a struct that the kernel reads, without pointers of Go's.
 type value[T any] struct{ of T }
 
@@ -110,15 +125,17 @@ func reaperPlan(s Spec) []step {
 	return plan
 }
 
-// commandPlan is what the command does between clone and execve, with the indices of the step that opens the listener
-// (-1 for none) and of the one that leaves the host's descriptor table. Only the steps after the filter are subject to
-// it, and the nonce lets them through; see package seccomp.
-func commandPlan(s Spec) (plan []step, listener, isolated int) {
-	listener = -1
-	plan = append(identityPlan(s.Identity),
+// landmarks are the indices of a plan's steps that the child does something about, or -1; see child.h.
+type landmarks struct{ tied, listener, isolated, execute int }
+
+// commandPlan is what the command does between clone and execve. Only the steps after the filter are subject to it, and
+// the nonce lets them through; see package seccomp.
+func commandPlan(s Spec) (plan []step, marks landmarks) {
+	plan = append(identityPlan(s.Identity), // a change of the user would untie it
 		do("start a session", unix.SYS_SETSID),
 		do("tie the command to its reaper", unix.SYS_PRCTL, number(unix.PR_SET_PDEATHSIG), number(unix.SIGKILL)),
 	)
+	marks = landmarks{tied: len(plan) - 1, listener: -1}
 	if s.Terminal {
 		plan = append(plan, do("take the terminal", unix.SYS_IOCTL, number(s.Files[0]), number(unix.TIOCSCTTY)))
 	}
@@ -155,20 +172,24 @@ func commandPlan(s Spec) (plan []step, listener, isolated int) {
 	}
 	if len(s.Filter) > 0 {
 		if s.FilterFlags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 {
-			listener = len(plan)
+			marks.listener = len(plan)
 		}
 		plan = append(plan, do("install the seccomp filter", unix.SYS_SECCOMP,
 			number(unix.SECCOMP_SET_MODE_FILTER), number(s.FilterFlags), program(s.Filter)))
 	}
 	high, low := s.Nonce&^0xffffffff, s.Nonce<<32
-	isolated = len(plan)
+	marks.isolated = len(plan)
 	plan = append(plan, do("leave the host's descriptors", unix.SYS_CLOSE_RANGE, number(3),
 		number(high|0xffffffff), number(low|unix.CLOSE_RANGE_UNSHARE|unix.CLOSE_RANGE_CLOEXEC)))
 	for target, source := range s.Files {
 		plan = append(plan, do(placing(target), unix.SYS_DUP3, number(source), number(high|uint64(target)), number(low)))
 	}
-	plan = append(plan, do("execute "+s.Path, unix.SYS_EXECVE, text(s.Path), vector(s.Argv), vector(s.Env)))
-	return plan, listener, isolated
+	marks.execute = len(plan)
+	argv, env := &once{of: vector(s.Argv)}, &once{of: vector(s.Env)}
+	for _, path := range append([]string{s.Path}, s.Alternatives...) {
+		plan = append(plan, do("execute "+path, unix.SYS_EXECVE, text(path), argv, env))
+	}
+	return plan, marks
 }
 
 // identityPlan makes every number of the command the one that its namespace has a map for, once the maps are there.

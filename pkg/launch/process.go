@@ -79,17 +79,25 @@ func (p *Process) Wait() (Status, error) {
 	// The kernel has no waitid for a child without exit signal unless it is asked for all children.
 	for {
 		err := unix.Waitid(unix.P_PIDFD, p.reaper, nil, unix.WEXITED|unix.WALL, nil)
-		if err == nil {
+		if err == nil || errors.Is(err, unix.ECHILD) { // somebody has waited for all children
 			break
 		}
 		if !errors.Is(err, unix.EINTR) {
 			return Status{}, fmt.Errorf("wait for the reaper: %w", err)
 		}
 	}
-	status := Status{Failure: failure(p.shared, p.plans)}
+	status, memory := Status{Failure: failure(p.shared, p.plans)}, p.memory
+	var err error
 	switch {
 	case p.shared.exit_code == 0: // the reaper was killed, and the command with it
 		status.Signal = unix.SIGKILL
+		if p.shared.command_pid != 0 {
+			err = p.endCommand()
+		} else if p.pidfd >= 0 {
+			// Killed while it made the command, which tells its number when it runs. If there is one, it ends as soon as
+			// it finds its reaper gone; if there is none, the number of its pidfd may be another file's.
+			memory, p.pidfd = nil, -1
+		}
 	case p.shared.exit_code == cldExited:
 		status.Code = int(p.shared.exit_status)
 	default:
@@ -98,13 +106,33 @@ func (p *Process) Wait() (Status, error) {
 	if status.Failure != nil {
 		status.Code, status.Signal = 127, 0
 	}
-	err := p.memory.free()
+	if memory != nil {
+		err = errors.Join(err, memory.free())
+	}
 	for _, fd := range []int{p.pidfd, p.reaper} {
 		if fd >= 0 {
 			err = errors.Join(err, unix.Close(fd))
 		}
 	}
 	return status, err
+}
+
+// endCommand sees to it that the command no longer uses the host's memory when its reaper could not.
+func (p *Process) endCommand() error {
+	if err := p.Signal(unix.SIGKILL); errors.Is(err, unix.ESRCH) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}, -1)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("wait for the command: %w", err)
+		}
+	}
 }
 
 // cldExited is CLD_EXITED of waitid(2)'s si_code; the other codes that it gives here mean death by a signal.

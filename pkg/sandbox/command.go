@@ -95,11 +95,12 @@ func (c Command) check() error {
 // errNotOnPath is why a command without a slash was not found.
 var errNotOnPath = errors.New("not found on PATH")
 
-// lookUp finds the program's file as execvp(3) does in the command's working directory, which is dir or, for -1, the
-// host's: the first file that may be executed, and one that may not be only where there is no other.
-func lookUp(program string, environ []string, dir int) (string, error) {
+// lookUp finds the files that execvp(3) would try in the command's working directory, which is dir or, for -1, the
+// host's, in turn: the sandbox may refuse the first one. A file that the host may not execute is there only where there
+// is no other.
+func lookUp(program string, environ []string, dir int) (files []string, err error) {
 	if strings.Contains(program, "/") {
-		return program, nil
+		return []string{program}, nil
 	}
 	path, found := "", false
 	for _, entry := range environ {
@@ -108,37 +109,41 @@ func lookUp(program string, environ []string, dir int) (string, error) {
 		}
 	}
 	if !found {
-		return "", fmt.Errorf("%q: %w: the command has no PATH", program, errNotOnPath)
+		return nil, fmt.Errorf("%q: %w: the command has no PATH", program, errNotOnPath)
 	}
 	if dir < 0 {
 		dir = unix.AT_FDCWD
 	}
-	unusable := ""
+	unusable, known := "", make(map[inode]bool)
 	for folder := range strings.SplitSeq(path, ":") {
 		file := cmp.Or(folder, ".") + "/" + program // POSIX: an empty entry is the working directory
-		if !isFile(dir, file) {
-			continue
-		}
-		if unix.Faccessat(dir, file, unix.X_OK, 0) == nil {
-			return file, nil
-		}
-		if unusable == "" {
+		id, ok := identify(dir, file)
+		switch {
+		case !ok || known[id]: // on most systems /bin is /usr/bin
+		case unix.Faccessat(dir, file, unix.X_OK, 0) == nil:
+			files, known[id] = append(files, file), true
+		case unusable == "":
 			unusable = file
 		}
 	}
-	if unusable != "" {
-		return unusable, nil
+	switch {
+	case len(files) > 0:
+		return files, nil
+	case unusable != "":
+		return []string{unusable}, nil
 	}
-	return "", fmt.Errorf("%q: %w (%s)", program, errNotOnPath, path)
+	return nil, fmt.Errorf("%q: %w (%s)", program, errNotOnPath, path)
 }
 
-// isFile reports whether a path leads to something other than a folder.
-func isFile(dir int, path string) bool {
+type inode struct{ device, number uint64 }
+
+// identify says which file a path leads to, if it is something other than a folder.
+func identify(dir int, path string) (id inode, ok bool) {
 	var info unix.Stat_t
 	for {
 		err := unix.Fstatat(dir, path, &info, 0)
 		if !errors.Is(err, unix.EINTR) {
-			return err == nil && info.Mode&unix.S_IFMT != unix.S_IFDIR
+			return inode{info.Dev, info.Ino}, err == nil && info.Mode&unix.S_IFMT != unix.S_IFDIR
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,7 +9,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandlock/pkg/notify"
 	"sandlock/pkg/sandbox"
+	"sandlock/pkg/supervise"
 )
 
 // write makes a file, and the folders that it needs.
@@ -87,6 +90,61 @@ func expectRun(t *testing.T, s *sandbox.Sandbox, c sandbox.Command, line, reason
 		t.Errorf("error %q\nwant  %q", got, reason)
 	}
 	expect(t, &sandbox.Result{ExitCode: 127, Stderr: []byte("sandlock: " + reason + "\n")}, result)
+}
+
+// The search goes on past what execve refuses, as that of execvp(3) does; only the sandbox knows what it lets be executed.
+func TestLookupPastWhatIsRefused(t *testing.T) {
+	root, outside := folders(t), folders(t)
+	orphan := write(t, filepath.Join(root, "orphan", "prog"), "#!/none/sh\n", 0o755)
+	const refused = ": permission denied: it has no execute permission, or it or its interpreter is not beneath fs_readable or fs_writable"
+	for _, test := range []struct {
+		name, path string // % is the root, @ another one, which is not granted
+		want       string // what is printed
+		err        string // or why nothing was
+	}{
+		{"not granted in the first", "@/first:%/second", "second", ""},
+		{"not granted in two", "@/first:@/second:%/first", "first", ""},
+		{"without interpreter in the first", "%/orphan:%/second", "second", ""},
+		{"granted nowhere", "@/second:@/first", "", "cannot execute @/second/prog" + refused},
+		{"granted without interpreter, and elsewhere not granted", "%/orphan:@/first", "", "cannot execute @/first/prog" + refused},
+		{"the other way round", "@/first:%/orphan", "", "cannot execute @/first/prog" + refused},
+		{"without interpreter everywhere", "%/orphan", "",
+			"cannot execute " + orphan + ": no such file or directory: no such file, or the interpreter that it names is missing"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			rooted := strings.NewReplacer("%", root, "@", outside).Replace
+			c := command("prog")
+			c.Environ = []string{"PATH=" + rooted(test.path)}
+			expectRun(t, newSandbox(root), c, test.want, rooted(test.err))
+		})
+	}
+}
+
+// A handler is asked about every attempt, and ends the search with an answer that is no refusal.
+func TestHandledLookup(t *testing.T) {
+	root := folders(t)
+	c := command("prog")
+	c.Environ = []string{"PATH=" + root + "/first:" + root + "/second"}
+	for name, test := range map[string]struct {
+		answer  supervise.Action
+		calls   int
+		refusal unix.Errno
+	}{
+		"refused":                {supervise.Fail(unix.EACCES), 2, unix.EACCES},
+		"failed":                 {supervise.Fail(unix.EPERM), 1, unix.EPERM},
+		"said to have succeeded": {supervise.Return(0), 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			calls := 0
+			s := newSandbox(root)
+			s.Handlers = []sandbox.Registration{{Syscall: "execve", Handler: supervise.HandlerFunc(
+				func(*notify.Notification) supervise.Action { calls++; return test.answer })}}
+			result := run(t, s, c)
+			if result.ExitCode != 127 || test.refusal != 0 && !errors.Is(result.Err, test.refusal) || calls != test.calls {
+				t.Errorf("exit code %d, error %v, %d calls; want 127, %v, %d", result.ExitCode, result.Err, calls, test.refusal, test.calls)
+			}
+		})
+	}
 }
 
 func TestLookupWithoutPath(t *testing.T) {

@@ -67,9 +67,11 @@ func (p *preparation) prepare(s *Sandbox, command Command) error {
 		}
 	}
 	p.spec.Argv, p.spec.Env = command.Args, rules.Environ(command.Environ)
-	if p.spec.Path, err = lookUp(command.Args[0], p.spec.Env, p.spec.Dir); err != nil {
+	files, err := lookUp(command.Args[0], p.spec.Env, p.spec.Dir)
+	if err != nil {
 		return err
 	}
+	p.spec.Path, p.spec.Alternatives = files[0], files[1:]
 	if err = p.connect(command); err != nil {
 		return err
 	}
