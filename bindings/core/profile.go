@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"sandlock/pkg/policy"
+	"sandlock/pkg/sandbox"
 )
 
 // A profileRequest says where profiles are, in the form that a request has: every character is a byte.
@@ -58,24 +59,53 @@ func ProfileNames(request string) (answer string, err error) {
 	return string(encoded), encode(err)
 }
 
-// WriteProfile gives the text of a profile with the policy and the command of a request.
-func WriteProfile(request string) (toml string, err error) {
-	defer recovered(&err)
-	decoder := json.NewDecoder(bytes.NewReader([]byte(request)))
+// A contentRequest is what a profile says.
+type contentRequest struct {
+	Policy  map[string]any `json:"policy"`
+	Command []text         `json:"command"`
+}
+
+// contentOf gives the fields of a policy, and a command.
+func contentOf(encoded string) (map[string]any, []string, error) {
+	decoder := json.NewDecoder(bytes.NewReader([]byte(encoded)))
 	decoder.UseNumber()
-	var r struct {
-		Policy  map[string]any `json:"policy"`
-		Command []text         `json:"command"`
-	}
+	var r contentRequest
 	if err := decoder.Decode(&r); err != nil {
-		return "", encode(fmt.Errorf("decode the request: %w", err))
+		return nil, nil, fmt.Errorf("decode the request: %w", err)
 	}
 	fields, err := decodeStrings(r.Policy)
 	if err != nil {
+		return nil, nil, err
+	}
+	return fields.(map[string]any), stringsOf(r.Command), nil
+}
+
+// WriteProfile gives the text of a profile with the policy and the command of a request.
+func WriteProfile(request string) (toml string, err error) {
+	defer recovered(&err)
+	fields, command, err := contentOf(request)
+	if err != nil {
 		return "", encode(err)
 	}
-	toml, err = policy.Encode(fields.(map[string]any), stringsOf(r.Command))
+	toml, err = policy.Encode(fields, command)
 	return toml, encode(err)
+}
+
+// CheckPolicy reports what this host has against the policy of a request, without starting anything.
+func CheckPolicy(request string) (fits bool, err error) {
+	defer recovered(&err)
+	fields, _, err := contentOf(request)
+	if err != nil {
+		return false, encode(err)
+	}
+	rules, err := policy.Decode(fields)
+	if err != nil {
+		return false, encode(err)
+	}
+	if err := sandbox.Check(rules); err != nil {
+		return false, encode(err)
+	}
+	return true, nil
 }
 
 // fromBytes turns every string of a tree into one with a character for each byte, as toBytes expects it.

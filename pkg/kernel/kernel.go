@@ -33,12 +33,12 @@ type Report struct {
 var Detect = sync.OnceValue(detect)
 
 func detect() Report {
-	r := Report{Release: release(), Features: features()}
+	r := Report{Release: release()}
 	abi, err := landlock.ABI()
 	if err != nil {
 		r.Landlock = err.Error()
 	}
-	r.LandlockABI, r.Protections = abi, protections(abi)
+	r.LandlockABI, r.Protections, r.Features = abi, protections(abi), features(abi)
 	return r
 }
 
@@ -53,19 +53,23 @@ func protections(abi int) []Feature {
 }
 
 // features are what a sandbox uses beside Landlock.
-func features() []Feature {
+func features(abi int) []Feature {
 	notification := probeListener()
 	list := []Feature{
-		{Name: "user_notification", Linux: "5.0", Without: "no handlers"},
+		{Name: "user_notification", Linux: "5.0", Without: "no handlers, and nothing else that the supervisor answers"},
 		{Name: "wait_killable", Linux: "5.19", Without: "a signal may interrupt a call while a handler decides about it"},
 		{Name: "sync_wake_up", Linux: "6.6", Without: "handlers are several times slower"},
 		{Name: "child_memory", Linux: "3.2", Without: "handlers cannot read what a call points to"},
 		{Name: "pidfd", Linux: "5.3", Without: "nothing can be run"},
-		{Name: "cgroup", Linux: "5.14", Without: "no bounds that the kernel keeps for the whole tree"},
+		{Name: "pidfd_getfd", Linux: "5.6", Without: "no rules about the network but those about TCP ports alone"},
+		{Name: "pidfd_thread", Linux: "6.9", Without: "a tree lives on when its host executes another program"},
+		{Name: "tree_kill", Linux: "6.12", Without: "a tree is killed process by process, as /proc lists them"},
+		{Name: "cgroup", Linux: "5.14", Without: "bounds of a whole tree cannot be the kernel's"},
 		{Name: "user_namespaces", Linux: "3.8", Without: "a command cannot be given another uid and gid"},
 	}
 	for i, probe := range []func() (bool, string){
-		notification.usable, waitKillable, notification.syncWakeUp, childMemory, pidfd, cgroup, userNamespaces,
+		notification.usable, waitKillable, notification.syncWakeUp, childMemory,
+		pidfd, pidfdGetfd, pidfdThread, treeKill(abi), cgroup, userNamespaces,
 	} {
 		list[i].Available, list[i].Detail = probe()
 	}

@@ -9,6 +9,9 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/landlock"
+	"sandlock/pkg/policy"
 )
 
 func pidfd() (bool, string) {
@@ -18,6 +21,35 @@ func pidfd() (bool, string) {
 	}
 	unix.Close(fd)
 	return true, ""
+}
+
+func pidfdGetfd() (bool, string) {
+	fd, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err != nil {
+		return false, err.Error()
+	}
+	defer unix.Close(fd)
+	copied, err := unix.PidfdGetfd(fd, fd, 0)
+	if err != nil {
+		return false, err.Error()
+	}
+	unix.Close(copied)
+	return true, ""
+}
+
+// pidfdThread asks for a descriptor that tells of the end of a thread, and so of an execve of another one.
+func pidfdThread() (bool, string) {
+	fd, err := unix.PidfdOpen(os.Getpid(), unix.O_EXCL) // PIDFD_THREAD, see pidfd_open(2)
+	if err != nil {
+		return false, err.Error()
+	}
+	unix.Close(fd)
+	return true, ""
+}
+
+// treeKill says whether kill(-1) reaches a tree and nobody else: from inside of Landlock's signal scope.
+func treeKill(abi int) func() (bool, string) {
+	return func() (bool, string) { return abi >= landlock.Requires(policy.SignalScope).ABI, "" }
 }
 
 // ptraceScope is where Yama keeps who may read the memory of whom; see Documentation/admin-guide/LSM/Yama.rst.

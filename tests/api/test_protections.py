@@ -77,9 +77,13 @@ def test_what_is_allowed_to_be_missing_is_told_and_logged() -> None:
     ], done.stderr
 
 
-def test_what_is_there_is_not_degraded() -> None:
-    result = tool_sandbox(allow_degraded=list(Protection)).run(["true"], check=True)
-    assert result.degraded == []
+def test_what_is_there_is_enforced_although_it_may_be_missing(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("content")
+    box = tool_sandbox(allow_degraded=list(Protection))
+    result = box.run(["truncate", "--no-create", "--size=0", file])
+    assert (result.exit_code, result.degraded) == (1, [])
+    assert file.read_text() == "content"
 
 
 CHECK = """

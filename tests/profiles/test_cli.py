@@ -40,9 +40,26 @@ def test_check(write: Write) -> None:
     path = write("wrong", "[limits]\nopen_file = 3\n")
     done = call("profile", "check")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"{path}:2: [limits] open_file: is no key of this section; did you mean open_files?\n"
+    assert done.stderr == f"wrong: {path}:2: [limits] open_file: is no key of this section; did you mean open_files?\n"
     assert call("profile", "check", "python", "node").returncode == 0
     assert call("profile", "check", path, "nobody").stderr.count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[filesystem]\nread = ["/nonexistent"]', 'fs_readable: "/nonexistent" does not exist'),
+        ('[syscalls]\nextra_deny = ["opnat"]', 'extra_deny_syscalls: unknown syscall "opnat"'),
+        ('[program]\ncwd = "/nonexistent"', 'cwd: "/nonexistent" does not exist'),
+        ('[protections]\ndisable = ["FS_REFER"]', 'disable: "FS_REFER" cannot be disabled'),
+    ],
+)
+def test_check_of_what_this_host_lacks(
+    text: str, message: str, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("mine", text)
+    assert main(["profile", "check", "mine"]) == 1
+    assert capsys.readouterr().err.startswith(f"mine: {message}")
 
 
 def test_list(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ..errors import PolicyError
-from ..profiles import list_profiles, read_profile, write_profile
+from ..errors import ConfinementError, PolicyError
+from ..profiles import check_policy, list_profiles, read_profile, write_profile
 from ..sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def add_parser(commands: Subparsers) -> None:
     action.add_argument("name", metavar="NAME", help=_NAME)
     action.set_defaults(run=_show)
 
-    action = actions.add_parser("check", help="check profiles, by default all; the exit status is 1 when one is wrong")
+    action = actions.add_parser(
+        "check", help="say what is wrong with profiles, by default all, or does not fit this host; then the status is 1"
+    )
     action.add_argument("names", metavar="NAME", nargs="*", help=_NAME)
     action.set_defaults(run=_check)
 
@@ -56,8 +58,8 @@ def _check(options: argparse.Namespace) -> int:
     status = 0
     for name in options.names or list_profiles():
         try:
-            read_profile(name)
-        except PolicyError as error:
-            print(error, file=sys.stderr)
+            check_policy(Sandbox.from_profile(name))
+        except (PolicyError, ConfinementError) as error:
+            print(f"{name}: {error}", file=sys.stderr)
             status = 1
     return status

@@ -23,7 +23,7 @@ from ..protection import Protection
 if TYPE_CHECKING:
     from ..sandbox import Sandbox
 
-__all__ = ["Profile", "list_profiles", "load_profile", "read_profile", "write_profile"]
+__all__ = ["Profile", "check_policy", "list_profiles", "load_profile", "read_profile", "write_profile"]
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,27 @@ def write_profile(sandbox: Sandbox, command: Sequence[StrPath] = ()) -> str:
         PolicyError: a field is wrong, or has text that is not UTF-8.
     """
     request = {"policy": policy_of(sandbox), "command": command_arguments(command) if command else []}
+    return str(_call(core().core_WriteProfile, request))
+
+
+def check_policy(sandbox: Sandbox) -> None:
+    """Find out what this host has against the policy of a sandbox, without starting anything.
+
+    Raises:
+        PolicyError: a field is wrong, or names a path or a system call that does not exist here.
+        ConfinementError: the kernel lacks a protection.
+    """
+    _call(core().core_CheckPolicy, {"policy": policy_of(sandbox)})
+
+
+def _call(function: Any, request: dict[str, Any]) -> Any:
     try:
-        return str(core().core_WriteProfile(json.dumps(request)))
+        return function(json.dumps(request))
     except RuntimeError as error:
         raise from_core(error) from None
 
 
-def _ask(call: Any, name: str) -> Any:
+def _ask(function: Any, name: str) -> Any:
     """Ask the extension about the profiles that there are now."""
     home = os.path.expanduser("~")
     request = {
@@ -91,10 +105,7 @@ def _ask(call: Any, name: str) -> Any:
             "PYTHON_BASE": text("PYTHON_BASE", sys.base_prefix),
         },
     }
-    try:
-        return _decoded(json.loads(call(json.dumps(request))))
-    except RuntimeError as error:
-        raise from_core(error) from None
+    return _decoded(json.loads(_call(function, request)))
 
 
 def _decoded(value: Any) -> Any:
