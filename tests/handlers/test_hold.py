@@ -15,31 +15,12 @@ import pytest
 
 from sandlock import ExitReason, Handler, HandlerCtx, NotifAction, Result, Sandbox
 from tests.support.handlers import Answer, Do
-from tests.support.held import wait_for_held
+from tests.support.held import HoldAll
 from tests.support.processes import PATIENCE, MakeFifo, Watched, open_fds
 from tests.support.programs import Program
 from tests.support.steps import number
 
 EPERM = NotifAction.errno(errno.EPERM)
-
-
-class HoldAll(Handler):
-    """Holds every call, and tells of it."""
-
-    def __init__(self) -> None:
-        self._held = threading.Semaphore(0)
-        self.contexts: list[HandlerCtx] = []
-
-    def handle(self, ctx: HandlerCtx) -> NotifAction:
-        self.contexts.append(ctx)
-        self._held.release()
-        return NotifAction.hold()
-
-    def wait(self, box: Sandbox, calls: int) -> list[HandlerCtx]:
-        """Wait until so many calls are held, and return them."""
-        for _ in range(calls):
-            assert self._held.acquire(timeout=PATIENCE)
-        return wait_for_held(box, calls)  # the handlers have returned only then
 
 
 @contextmanager
@@ -340,27 +321,6 @@ def test_the_command_ends_while_another_process_is_held(box: Sandbox) -> None:
     assert (result.exit_code, result.handler_errors) == (3, [])
     with pytest.raises(ProcessLookupError):
         os.kill(hold.contexts[0].pid, 0)
-
-
-def test_asked_for_while_the_run_ends(box: Sandbox) -> None:
-    """Whoever looks just then finds nothing held, and answers nothing."""
-    stop = threading.Event()
-
-    def look() -> set[object]:
-        seen: set[object] = set()
-        while not stop.is_set():
-            seen.update(map(repr, box.held))
-            seen.add(box.answer(1, EPERM))
-        return seen
-
-    with ThreadPoolExecutor(2) as pool:
-        looks = [pool.submit(look) for _ in range(2)]
-        try:
-            for _ in range(50):
-                box.run(["true"], handlers=[("umask", HoldAll())], check=True)
-        finally:
-            stop.set()
-        assert [each.result(PATIENCE) for each in looks] == [{False}, {False}]
 
 
 def test_do_holds_nothing_by_itself(step_box: Sandbox, command: list[object]) -> None:
