@@ -75,6 +75,15 @@ func (p *Policy) network() (*Network, *Error) {
 	return n, nil
 }
 
+// PortList reads a list as net_allow_bind is one. field is what an error names.
+func PortList(field string, list []string) (Ports, error) {
+	ports, err := bindPorts(field, list)
+	if err != nil {
+		return nil, err
+	}
+	return ports, nil
+}
+
 func bindPorts(field string, list []string) (Ports, *Error) {
 	var all Ports
 	for _, text := range list {

@@ -23,6 +23,7 @@ from .handler import Handler, HandlerCtx
 from .inputs import inputs
 from .kernel import Feature, Kernel, check, landlock_abi_version, min_landlock_abi
 from .pipeline import Gather, GatherPipeline, NamedStage, Pipeline, Stage
+from .ports import parse_ports
 from .process import Process
 from .profiles import list_profiles, load_profile
 from .protection import Protection
@@ -69,4 +70,5 @@ __all__ = [
     "list_profiles",
     "load_profile",
     "min_landlock_abi",
+    "parse_ports",
 ]

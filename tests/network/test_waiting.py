@@ -14,7 +14,7 @@ import pytest
 
 from sandlock import ExitReason, Sandbox
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
-from tests.support.sockets import MakeServer
+from tests.support.sockets import MakeServer, was_reached
 
 FULL = 0
 """A backlog that holds one connection; those that come after it wait."""
@@ -54,15 +54,17 @@ def command(server: socket.socket, script: str) -> list[str]:
 
 
 def accept_all(server: socket.socket) -> None:
-    """Accept what is there, so that those that wait come next."""
-    with contextlib.suppress(BlockingIOError):
+    """Accept whoever comes, until the server is shut down."""
+    server.setblocking(True)
+    with contextlib.suppress(OSError):
         while True:
             server.accept()[0].close()
 
 
-def run(server: socket.socket, script: str, at_line: str = "") -> list[str]:
-    """Run a script, and accept once it has told ``at_line``; return what it tells."""
+def run(server: socket.socket, script: str, at_line: str | None = None) -> list[str]:
+    """Run a script, and accept from when it has told ``at_line``; return what it tells."""
     told: list[str] = []
+    accepting = threading.Thread(target=accept_all, args=(server,))
     with box().popen(command(server, script), stdout=-1) as process:
         watchdog = threading.Timer(30, process.kill)
         watchdog.start()
@@ -70,11 +72,12 @@ def run(server: socket.socket, script: str, at_line: str = "") -> list[str]:
         for line in process.stdout:
             told.append(line.decode().strip())
             if told[-1] == at_line:
-                server.setblocking(True)
-                for _ in range(3):
-                    server.accept()[0].close()
+                accepting.start()
         watchdog.cancel()
         assert process.wait().success
+    if accepting.ident is not None:
+        server.shutdown(socket.SHUT_RDWR)
+        accepting.join()
     return told
 
 
@@ -160,7 +163,7 @@ os._exit(0)
 """
     result = box().run(command(full, script), timeout=30)
     assert (result.stdout, result.exit_code) == (b"done\n", 0)
-    accept_all(free)
+    assert was_reached(free)
 
 
 def test_a_killed_child(full: socket.socket) -> None:
