@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -148,3 +151,43 @@ def test_git_clone_and_commit(work: Path, home: Path) -> None:
     assert git("-C", "first", "log", "--format=%an %s", "second") == "Somebody Two\nSomebody One\n"
     git("-C", "second", "gc", "-q")
     assert git("-C", "second", "fsck", "--strict") == ""
+
+
+def test_git_clone_from_a_server(work: Path, home: Path) -> None:
+    """The network is granted by an override: without it nobody answers."""
+    tool("git")
+    (home / ".gitconfig").write_text("[user]\nname = Somebody\nemail = somebody@example.com\n")
+    git("init", "-q", "first")
+    git("-C", "first", "commit", "-q", "--allow-empty", "-m", "One")
+    git("-C", "first", "update-server-info")
+    handler = functools.partial(Quiet, directory=str(work))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}/first/.git"
+            refused = run("git", "git", "clone", "-q", url, "second")
+            git("clone", "-q", url, "second", net_allow=[f"tcp://127.0.0.1:{server.server_port}"])
+        finally:
+            server.shutdown()
+            thread.join()
+    assert (refused.exit_code, b"Failed to connect" in refused.stderr) == (128, True), refused.stderr
+    assert git("-C", "second", "log", "--format=%s") == "One\n"
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+def test_a_script_that_is_found_by_name(work: Path) -> None:
+    """Also where the name on PATH is a script that looks for the interpreter."""
+    (work / "script.py").write_text("print(6 * 7)")
+    tool("python3")
+    assert ok(run("python", "python3", "script.py")) == "42\n"
+
+
+def test_c_plus_plus(work: Path) -> None:
+    (work / "main.cc").write_text("#include <iostream>\nint main() { std::cout << 42 << std::endl; }\n")
+    ok(run("gcc", tool("g++"), "-o", "program", "main.cc"))
+    assert ok(run("gcc", "./program")) == "42\n"
