@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -170,5 +171,43 @@ func TestCrowd(t *testing.T) {
 	if calls.Load() != 800 {
 		t.Errorf("%d decisions about 800 calls", calls.Load())
 	}
+	c.closeWithout(t)
+}
+
+// What waits for a free worker is dropped when its task no longer waits, before it fills the memory.
+func TestBacklogOfTheDeadIsBounded(t *testing.T) {
+	const calls = 4000
+	count, done := 0, make(chan struct{})
+	over := supervise.HandlerFunc(func(n *notify.Notification) supervise.Action {
+		if number(n) != 1 {
+			if err := n.Return(0); err != nil { // nobody waits any more, as after a task's death
+				t.Error(err)
+			}
+			if count++; count == calls {
+				close(done)
+			}
+		}
+		return supervise.Continue()
+	})
+	chain := pulled
+	chain.Handlers = []supervise.Handler{over}
+	c := asking(t, chains{"ppid": chain}, "ppid:1", fmt.Sprintf("stdin,ppid:2*%d", calls))
+	w := c.work(func(w *worker, n *notify.Notification) {
+		if number(n) == 1 {
+			c.stdin.Close()
+			select {
+			case <-done:
+			case <-time.After(limit):
+				t.Errorf("not all calls after %v", limit)
+			}
+			if waiting := c.Backlog(); waiting > calls/2 {
+				t.Errorf("%d of %d wait", waiting, calls)
+			}
+		}
+		w.Answer(supervise.Return(1))
+	})
+	c.line(t)
+	c.line(t)
+	w.home(t)
 	c.closeWithout(t)
 }

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ type leadership struct {
 	mu      sync.Mutex
 	idle    []*Worker             // wait for something to do, the longest first; only while the backlog is empty
 	backlog []notify.Notification // received, and no worker was free; the oldest first
+	sweepAt int                   // how many of these there may be before those of dead tasks are dropped
 	vacant  bool                  // nobody leads
 	retired bool                  // workers go home, the reserve stays
 	ended   bool                  // everybody goes home
@@ -153,6 +155,10 @@ func (l *leadership) deliver(n notify.Notification) bool {
 	defer l.mu.Unlock()
 	if l.callIdle(duty{notification: &n}) {
 		return false
+	}
+	if len(l.backlog) >= max(l.sweepAt, leastSweep) { // as in the table of what is pending
+		l.backlog = slices.DeleteFunc(l.backlog, func(n notify.Notification) bool { return !n.Valid() })
+		l.sweepAt = 2 * len(l.backlog)
 	}
 	l.backlog = append(l.backlog, n)
 	return true
