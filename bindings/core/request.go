@@ -41,6 +41,7 @@ type chain struct {
 	Syscall  text     `json:"syscall"`
 	Fallback answer   `json:"fallback"`
 	Timeout  *float64 `json:"timeout"` // seconds
+	Optional bool     `json:"optional"`
 }
 
 // The stdio constants.
@@ -180,7 +181,8 @@ func (r *request) registrations() ([]sandbox.Registration, error) {
 		if err != nil {
 			return nil, err
 		}
-		registrations[i] = sandbox.Registration{Syscall: string(c.Syscall), Fallback: fallback, Timeout: seconds(c.Timeout)}
+		registrations[i] = sandbox.Registration{Syscall: string(c.Syscall), Fallback: fallback, Timeout: seconds(c.Timeout),
+			Optional: c.Optional}
 	}
 	return registrations, nil
 }

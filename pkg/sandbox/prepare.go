@@ -23,14 +23,15 @@ import (
 
 // A preparation turns a sandbox and a command into the launch's Spec, and owns what is open meanwhile.
 type preparation struct {
-	process *Process
-	chains  map[int]supervise.Chain
-	network network.Plan
-	judge   *network.Judge // of what the kernel does not judge alone
-	loose   bool           // see Command.passesLoose
-	hosts   hosts.File     // what the command finds in /etc/hosts, when the rules have names
-	spec    launch.Spec
-	open    []interface{ Close() error }
+	process  *Process
+	chains   map[int]supervise.Chain
+	optional map[int]bool // the calls that the policy may deny although a chain is about them
+	network  network.Plan
+	judge    *network.Judge // of what the kernel does not judge alone
+	loose    bool           // see Command.passesLoose
+	hosts    hosts.File     // what the command finds in /etc/hosts, when the rules have names
+	spec     launch.Spec
+	open     []interface{ Close() error }
 }
 
 // close gives up what the launch no longer needs. Nothing was written, so that no error can matter.
@@ -56,7 +57,7 @@ func (p *preparation) prepare(s *Sandbox, command Command) error {
 	if err != nil {
 		return err
 	}
-	if p.chains, err = chainsOf(s.Handlers); err != nil {
+	if p.chains, p.optional, err = chainsOf(s.Handlers); err != nil {
 		return err
 	}
 	p.loose = command.passesLoose()
@@ -79,22 +80,23 @@ func (p *preparation) prepare(s *Sandbox, command Command) error {
 	return err
 }
 
-// chainsOf orders the registrations by system call.
-func chainsOf(registrations []Registration) (map[int]supervise.Chain, error) {
-	chains := make(map[int]supervise.Chain)
+// chainsOf orders the registrations by system call. It names the calls whose registrations are all optional.
+func chainsOf(registrations []Registration) (chains map[int]supervise.Chain, optional map[int]bool, err error) {
+	chains, optional = make(map[int]supervise.Chain), make(map[int]bool)
 	for _, r := range registrations {
 		nr, err := strconv.Atoi(r.Syscall)
 		if err != nil {
 			nr, err = seccomp.Native().Number(r.Syscall)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("register a handler: %w", err)
+			return nil, nil, fmt.Errorf("register a handler: %w", err)
 		}
 		if nr < 0 {
-			return nil, &policy.Error{Field: "handlers", Value: nr, Problem: "is no system call number",
+			return nil, nil, &policy.Error{Field: "handlers", Value: nr, Problem: "is no system call number",
 				Hint: "numbers start at 0; a name such as \"openat\" works as well"}
 		}
-		chain := chains[nr]
+		chain, again := chains[nr]
+		optional[nr] = r.Optional && (optional[nr] || !again)
 		if r.Handler != nil {
 			chain.Handlers = append(chain.Handlers, r.Handler)
 		} else {
@@ -102,7 +104,7 @@ func chainsOf(registrations []Registration) (map[int]supervise.Chain, error) {
 		}
 		chains[nr] = chain
 	}
-	return chains, nil
+	return chains, optional, nil
 }
 
 func (p *preparation) confine(rules *policy.Policy) error {
@@ -142,9 +144,11 @@ func (p *preparation) filter(rules *policy.Policy) error {
 	rand.Read(nonce[:]) // never fails: see crypto/rand
 	p.spec.Nonce = binary.NativeEndian.Uint64(nonce[:])
 	builtin := p.determine(rules)
+	wanted, optional := p.registered()
 	filter, err := filters.Compile(seccomp.Spec{
 		Arch:        seccomp.Native(),
-		Notify:      slices.Sorted(maps.Keys(p.chains)),
+		Notify:      wanted,
+		Optional:    optional,
 		Builtin:     slices.Concat(slices.Sorted(maps.Keys(builtin)), p.hostsCalls()),
 		ExtraDeny:   slices.Concat(rules.ExtraDenySyscalls, limits.Denied(rules)),
 		ExtraAllow:  rules.ExtraAllowSyscalls,
@@ -169,6 +173,18 @@ func (p *preparation) filter(rules *policy.Policy) error {
 		p.ask(unix.SYS_RT_SIGACTION, supervise.RestartCalls)
 	}
 	return nil
+}
+
+// registered are the calls of the chains so far: those that must not be denied, and those that may be.
+func (p *preparation) registered() (wanted, optional []int) {
+	for _, nr := range slices.Sorted(maps.Keys(p.chains)) {
+		if p.optional[nr] {
+			optional = append(optional, nr)
+		} else {
+			wanted = append(wanted, nr)
+		}
+	}
+	return wanted, optional
 }
 
 // supervised reports whether calls are sent to the supervisor.

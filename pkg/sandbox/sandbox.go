@@ -31,6 +31,8 @@ type Registration struct {
 	// Fallback answers where who pulls does not, and when Timeout is over; see supervise.Chain.
 	Fallback supervise.Action
 	Timeout  time.Duration
+	// Optional leaves the registration out where the policy denies the call. Else that is an error.
+	Optional bool
 }
 
 // Run runs a command to its end. A context that ends kills it: the result says so, and the error is nil.

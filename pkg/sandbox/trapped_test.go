@@ -89,7 +89,7 @@ func trapped(t *testing.T, rules *policy.Policy) []string {
 	p := preparation{process: newProcess()}
 	defer p.close()
 	var err error
-	if p.chains, err = chainsOf(nil); err == nil {
+	if p.chains, p.optional, err = chainsOf(nil); err == nil {
 		err = p.confine(rules)
 	}
 	if err == nil {

@@ -31,6 +31,15 @@ var builtinChecks = map[string]*check{
 	},
 }
 
+// optional sends calls to the supervisor that nothing denies.
+func (f *Filter) optional(numbers []int) {
+	for _, nr := range numbers {
+		if v := f.find(nr); v.Action == Allow {
+			v.notify()
+		}
+	}
+}
+
 // builtin sends the calls to the supervisor that handlers of sandlock's own want. Calls that are denied, or that the
 // architecture lacks, are none that they miss; those that a user handles come anyway.
 func (f *Filter) builtin(names []string) {
@@ -41,10 +50,7 @@ func (f *Filter) builtin(names []string) {
 		case builtinChecks[name] != nil && v.check == nil:
 			v.check = builtinChecks[name]
 		default:
-			v.Action = Notify
-			if v.check != nil && v.check.then == Allow {
-				v.check = nil
-			}
+			v.notify()
 		}
 	}
 }

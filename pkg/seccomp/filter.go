@@ -12,6 +12,7 @@ import (
 type Spec struct {
 	Arch       Arch
 	Notify     []int    // numbers of the syscalls for the supervisor
+	Optional   []int    // numbers of more of them, which are left out where they are denied
 	Builtin    []string // names of those that only handlers of sandlock's own want: see builtin
 	ExtraDeny  []string // names of syscalls or groups that are denied as well
 	ExtraAllow []string // groups that are taken off the default deny list
@@ -46,14 +47,12 @@ func Compile(s Spec) (*Filter, error) {
 		if v.Denied() {
 			return nil, &DeniedError{Number: nr, Name: s.Arch.Name(nr), Verdict: *v}
 		}
-		v.Action = Notify
-		if v.check != nil && v.check.then == Allow {
-			v.check = nil // who asks for a call gets every one
-		}
+		v.notify()
 	}
 	if v := f.named("rt_sigaction"); s.ChildSignal && v.Action == Allow {
 		v.check = &childSignal
 	}
+	f.optional(s.Optional)
 	f.builtin(s.Builtin)
 	if s.LaunchNonce != 0 {
 		f.exempt(launcherCheck(s.LaunchNonce))
@@ -61,6 +60,14 @@ func Compile(s Spec) (*Filter, error) {
 	var err error
 	f.Program, err = assemble(s.Arch, f.spans)
 	return f, err
+}
+
+// notify sends the calls to the supervisor that are not denied.
+func (v *Verdict) notify() {
+	v.Action = Notify
+	if v.check != nil && v.check.then == Allow {
+		v.check = nil // who asks for a call gets every one
+	}
 }
 
 // Verdict returns what the filter answers to a syscall.

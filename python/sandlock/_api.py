@@ -23,6 +23,7 @@ from .handler import Handler, HandlerCtx
 from .inputs import inputs
 from .kernel import Feature, Kernel, check, landlock_abi_version, min_landlock_abi
 from .pipeline import Gather, GatherPipeline, NamedStage, Pipeline, Stage
+from .policy_fn import PolicyContext, SyscallEvent
 from .ports import parse_ports
 from .process import Process
 from .profiles import list_profiles, load_profile
@@ -53,6 +54,7 @@ __all__ = [
     "NotifAction",
     "NotifError",
     "Pipeline",
+    "PolicyContext",
     "PolicyError",
     "Process",
     "Protection",
@@ -63,6 +65,7 @@ __all__ = [
     "SeccompError",
     "Stage",
     "StdioMode",
+    "SyscallEvent",
     "__version__",
     "check",
     "inputs",

@@ -31,9 +31,13 @@ class Link(NamedTuple):
 class Chain:
     """Who is asked about one system call, in this order: first the observers, then the deciders."""
 
-    __slots__ = ("constants", "deciders", "is_async", "is_timed", "links", "observers", "sole")
+    __slots__ = ("constants", "deciders", "is_async", "is_timed", "links", "observers", "optional", "sole")
 
-    def __init__(self, observers: tuple[Link, ...] = (), deciders: tuple[Link, ...] = ()) -> None:
+    def __init__(
+        self, observers: tuple[Link, ...] = (), deciders: tuple[Link, ...] = (), *, optional: bool = False
+    ) -> None:
+        self.optional = optional
+        """Whether nobody is asked, and nothing is wrong, where the policy denies the call."""
         self.observers = observers
         self.deciders = deciders
         # Read at every call: derived once.

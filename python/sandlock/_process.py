@@ -8,7 +8,17 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["ResolvedPath", "command_line", "executable", "parent", "process", "resolve", "user", "working_directory"]
+__all__ = [
+    "ResolvedPath",
+    "command_line",
+    "executable",
+    "lineage",
+    "parent",
+    "process",
+    "resolve",
+    "user",
+    "working_directory",
+]
 
 _AT_FDCWD = 0xFFFFFF9C  # -100 as the 32 bits that the kernel looks at
 _MAX_LINKS = 40  # path_resolution(7)
@@ -21,6 +31,18 @@ def process(task: int) -> int:
 
 def parent(task: int) -> int:
     return int(_status(task, "PPid")[0])
+
+
+def lineage(task: int) -> tuple[int, int]:
+    """Return the process of a thread, and that process's parent."""
+    with open(f"/proc/{task}/status", "rb") as file:
+        text = file.read()
+
+    def number(field: bytes) -> int:
+        start = text.index(field) + len(field)
+        return int(text[start : text.index(b"\n", start)])
+
+    return number(b"\nTgid:"), number(b"\nPPid:")
 
 
 def user(task: int) -> int:

@@ -348,4 +348,5 @@ def _chain_request(number: int, chain: Chain) -> dict[str, Any]:
         "syscall": str(number),
         "fallback": [constant._kind, constant._operand, constant._value],
         "timeout": chain.links[0].timeout,
+        "optional": chain.optional,
     }

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 
 from ._extension import core
 from .errors import PolicyError, from_core
 
-__all__ = ["folder_argument", "number_of", "path_argument", "path_arguments", "performable_paths"]
+__all__ = [
+    "folder_argument",
+    "name_of",
+    "number_of",
+    "numbers_of",
+    "path_argument",
+    "path_arguments",
+    "performable_paths",
+]
 
 _PATH_FIRST = [
     "open",
@@ -79,6 +88,23 @@ def number_of(syscall: str | int) -> int:
         return int(find(syscall))
     except RuntimeError as error:
         raise from_core(error) from None
+
+
+@functools.cache
+def _names() -> dict[int, str]:
+    numbers: dict[str, int] = json.loads(core().core_Syscalls())
+    return {number: name for name, number in numbers.items()}
+
+
+def name_of(number: int) -> str:
+    """Return the name of a system call on this machine, or its number as text where it has none."""
+    return _names().get(number, str(number))
+
+
+def numbers_of(names: Sequence[str]) -> list[int]:
+    """Return the numbers of system calls by name, those left out that this machine does not have."""
+    numbers: dict[str, int] = json.loads(core().core_Syscalls())
+    return [numbers[name] for name in names if name in numbers]
 
 
 @functools.cache

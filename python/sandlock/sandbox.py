@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .async_process import AsyncProcess
+    from .policy_fn import PolicyFn
 
 __all__ = ["Sandbox"]
 
@@ -126,6 +127,11 @@ class Sandbox:
     """Protections that this kernel may lack."""
     disable: Sequence[Protection] = field(default_factory=list)
     """Protections that are never enforced."""
+
+    policy_fn: PolicyFn | None = None
+    """Called with a :class:`SyscallEvent` and a :class:`PolicyContext` for each call about files, processes and memory,
+    from several threads at once: it can deny the call, and restrict what may be done from then on. See
+    docs/policy_fn.md."""
 
     name: str | None = None
     """At most 64 bytes; by default ``sandbox-{pid}-{n}``."""
@@ -464,7 +470,12 @@ class Sandbox:
             raise TypeError(f"handler_threads must be an int, not {type(threads).__name__}")
         if not 1 <= threads <= _MAX_THREADS:
             raise ValueError(f"handler_threads must be from 1 to {_MAX_THREADS}, not {threads}")
-        return Supervision(chains_of(handlers, self.on_exception, timeout), threads)
+        chains = chains_of(handlers, self.on_exception, timeout)
+        if self.policy_fn is not None:
+            from .policy_fn import PolicyContext, policy_chains
+
+            chains = policy_chains(self.policy_fn, PolicyContext(), chains, self.on_exception, timeout)
+        return Supervision(chains, threads)
 
 
 def _check_name(name: object) -> None:

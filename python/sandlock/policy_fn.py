@@ -1,0 +1,224 @@
+"""A policy that is decided while the command runs: ``Sandbox(policy_fn=...)``."""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Union
+
+from ._chain import Chain, Link, chains_of
+from ._denied import DeniedPaths, PathEnforcer
+from ._process import lineage
+from ._request import StrPath
+from ._syscalls import name_of, numbers_of
+from .actions import NotifAction
+from .context import HandlerCtx
+from .errors import NotifError
+from .handler import Handler, OnException
+
+__all__ = ["PolicyContext", "PolicyFn", "SyscallEvent", "policy_chains"]
+
+_log = logging.getLogger("sandlock.audit")
+
+_CONTINUE = NotifAction.continue_()
+
+FILE = "file"
+PROCESS = "process"
+MEMORY = "memory"
+
+# What is left out looks at files without opening or changing them, as Landlock leaves it out: stat, access, readlink.
+_FILE_CALLS = (
+    "open",
+    "creat",
+    "openat",
+    "openat2",
+    "unlink",
+    "unlinkat",
+    "rmdir",
+    "rename",
+    "renameat",
+    "renameat2",
+    "mkdir",
+    "mkdirat",
+    "mknodat",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "truncate",
+    "chmod",
+    "fchmodat",
+    "fchmodat2",
+    "chown",
+    "lchown",
+    "fchownat",
+    "utimensat",
+)
+_EXECUTION_CALLS = ("execve", "execveat")
+_CATEGORIES = {
+    FILE: _FILE_CALLS,
+    PROCESS: ("clone", "fork", "vfork", *_EXECUTION_CALLS),
+    MEMORY: ("mmap", "mremap", "brk"),
+}
+
+# execve(2) takes more; what is beyond is left out of the event.
+_MOST_ARGUMENTS = 1024
+_LONGEST_ARGUMENT = 4095
+
+
+@dataclass(frozen=True)
+class SyscallEvent:
+    """A system call that the command is about to make. It has no paths; see :meth:`PolicyContext.deny_path`."""
+
+    syscall: str
+    """Its name, such as ``"openat"``."""
+    category: str
+    """``"file"``, ``"network"``, ``"process"`` or ``"memory"``."""
+    pid: int
+    """The process that makes it."""
+    parent_pid: int = 0
+    """Its parent."""
+    host: str | None = None
+    """The address of the peer, or the one that is bound; for the network only."""
+    port: int = 0
+    """The port that belongs to it."""
+    argv: tuple[str, ...] | None = None
+    """The arguments of the program, for execve and execveat only. Another thread of the process can change them before
+    the kernel reads them: good for an audit and for steering well-meaning programs, no boundary."""
+    denied: bool = False
+    """Whether the call fails anyway, because of what the context has restricted."""
+
+    def argv_contains(self, s: str) -> bool:
+        """Say whether one of the arguments contains a text."""
+        return any(s in argument for argument in self.argv or ())
+
+
+Verdict = Union[bool, int, str, None]
+"""None or False allows, True denies with EPERM, an int denies with that errno, ``"audit"`` allows and logs."""
+
+
+class PolicyContext:
+    """What a ``policy_fn`` may restrict while the command runs. It may be kept, and used by any thread."""
+
+    def __init__(self) -> None:
+        self._paths = DeniedPaths()
+
+    def deny_path(self, path: StrPath) -> None:
+        """Deny opening, executing and changing a file, or a folder with all that is beneath, from now on.
+
+        Files that are open stay so. What is executed is judged, and then read again by the kernel: see
+        docs/policy_fn.md.
+        """
+        self._paths.deny(path)
+
+    def allow_path(self, path: StrPath) -> None:
+        """Take back what :meth:`deny_path` has denied, for all of it or a part. It grants nothing beyond the policy."""
+        self._paths.allow(path)
+
+
+PolicyFn = Callable[[SyscallEvent, PolicyContext], Verdict]
+
+
+class _Asker(Handler):
+    """Asks the policy function."""
+
+    def __init__(self, function: PolicyFn, context: PolicyContext) -> None:
+        self._function = function
+        self._context = context
+        self.calls = {number: category for category, names in _CATEGORIES.items() for number in numbers_of(names)}
+        """The category of each call that it wants."""
+        self._executions = numbers_of(_EXECUTION_CALLS)
+
+    def handle(self, ctx: HandlerCtx) -> NotifAction:
+        try:
+            event = self._event(ctx)
+        except (NotifError, OSError):
+            if ctx._waits():
+                raise
+            return NotifAction.errno(errno.EINTR)  # the child is gone: nobody gets it
+        action = self._action(event, self._function(event, self._context))
+        return NotifAction.errno(errno.EACCES) if event.denied and action == _CONTINUE else action
+
+    def _event(self, ctx: HandlerCtx) -> SyscallEvent:
+        category = self.calls[ctx.syscall_nr]
+        pid, parent = lineage(ctx.pid)
+        executes = ctx.syscall_nr in self._executions
+        argv = _arguments(ctx, ctx.args[2 if ctx.syscall_nr == self._executions[-1] else 1]) if executes else None
+        denied = (category == FILE or executes) and self._context._paths.deny_call(ctx)
+        if not ctx._waits():
+            raise NotifError("the call is over")
+        return SyscallEvent(name_of(ctx.syscall_nr), category, pid, parent, argv=argv, denied=denied)
+
+    def _action(self, event: SyscallEvent, verdict: Verdict) -> NotifAction:
+        if verdict is None or verdict is False:
+            return _CONTINUE
+        if verdict is True:
+            return NotifAction.errno(errno.EPERM)
+        if verdict == "audit":
+            _log.info("%s", event)
+            return _CONTINUE
+        if isinstance(verdict, int):
+            return NotifAction.errno(verdict)
+        raise TypeError(f'policy_fn returned {verdict!r}; return None, a bool, an errno or "audit"')
+
+
+def _arguments(ctx: HandlerCtx, address: int) -> tuple[str, ...]:
+    """Read argv as far as it can be read."""
+    found: list[str] = []
+    while address and len(found) < _MOST_ARGUMENTS:
+        pointer = ctx.read(address + 8 * len(found), 8)
+        if pointer is None or pointer == bytes(8):
+            break
+        argument = ctx.read_cstr(int.from_bytes(pointer, "little"), _LONGEST_ARGUMENT)
+        if argument is None:
+            break
+        found.append(argument)
+    return tuple(found)
+
+
+def policy_chains(
+    function: object,
+    context: PolicyContext,
+    chains: Mapping[int, Chain],
+    on_exception: OnException,
+    timeout: float | None,
+) -> dict[int, Chain]:
+    """Return the chains of a run with those of its policy function: it is asked before the other handlers, and what
+    its context denies is enforced after them.
+
+    Raises:
+        TypeError: the function cannot be called with an event and a context.
+    """
+    _check(function)
+    asker = _Asker(function, context)  # type: ignore[arg-type]
+    first = {number: _link(asker, on_exception, timeout) for number in asker.calls}
+    enforcer = PathEnforcer(context._paths)
+    last = {number: _link(enforcer, on_exception, timeout) for number in numbers_of(_FILE_CALLS)}
+    joined = dict(chains)
+    for number, link in first.items():
+        chain = chains.get(number, Chain())
+        enforcing = (last[number],) if number in last else ()
+        joined[number] = Chain(chain.observers, (link, *chain.deciders, *enforcing), optional=number not in chains)
+    return joined
+
+
+def _link(handler: Handler, on_exception: OnException, timeout: float | None) -> Link:
+    (chain,) = chains_of([(0, handler)], on_exception, timeout).values()
+    return chain.links[0]
+
+
+def _check(function: object) -> None:
+    if not callable(function):
+        raise TypeError(f"policy_fn must be a function of an event and a context, not {function!r}")
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"policy_fn {function!r} is asynchronous; write a plain function")
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        signature = inspect.signature(function)
+        raise TypeError(f"policy_fn{signature} cannot be called with two arguments, event and ctx") from None
+    except ValueError:
+        pass  # a builtin without a signature
