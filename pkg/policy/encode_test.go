@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -70,8 +71,7 @@ func FuzzProfile(f *testing.F) {
 			return
 		}
 		profile := &Profile{Files: []string{"file"}, Fields: first.values}
-		profile.takeCommand()
-		if err := profile.validate(first.places); err != nil {
+		if err := errors.Join(profile.takeCommand(first.places), profile.validate(first.places)); err != nil {
 			checkProfileError(t, err)
 			return
 		}
@@ -84,7 +84,9 @@ func FuzzProfile(f *testing.F) {
 			t.Fatalf("%q is refused: %v", encoded, err)
 		}
 		again := &Profile{Files: profile.Files, Fields: second.values}
-		again.takeCommand()
+		if err := again.takeCommand(second.places); err != nil {
+			t.Fatal(err)
+		}
 		said := func(p *Profile) *Profile {
 			for field, value := range p.Fields {
 				if saysNothing(value) {

@@ -1,10 +1,7 @@
 package policy
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -29,56 +26,43 @@ func parseLayer(file string, text []byte, variables map[string]string) (*layer, 
 	}
 	l := &layer{file: file, values: map[string]any{}, places: map[string]place{}}
 	lines := linesOf(text)
-	at := func(section, key string) place {
-		return place{File: file, Line: lines[pathOf(section, key)], Section: section, Key: key}
-	}
-	inOrder := func(section string, table map[string]any) []string { // of two mistakes the first one is reported
-		return slices.SortedFunc(maps.Keys(table), func(a, b string) int {
-			if section == "" {
-				return cmp.Or(cmp.Compare(lines[pathOf(a, "")], lines[pathOf(b, "")]), cmp.Compare(a, b))
-			}
-			return cmp.Or(cmp.Compare(lines[pathOf(section, a)], lines[pathOf(section, b)]), cmp.Compare(a, b))
-		})
-	}
-	for _, section := range inOrder("", document) {
-		if section == extendsKey {
-			where := place{File: file, Line: lines[pathOf(section, "")], Key: section}
-			if err := optionalString(&l.extends, document[section]); err != nil {
+	for _, name := range lines.inOrder("", document) {
+		where := place{File: file, Line: lines[pathOf(name, "")], Section: name}
+		table, isSection := document[name].(map[string]any)
+		if !isSection && !slices.Contains(sections(), name) || name == extendsKey {
+			where.Section, where.Key = "", name
+		}
+		switch {
+		case name == extendsKey:
+			if err := optionalString(&l.extends, document[name]); err != nil {
 				return nil, misplaced(where, err)
 			}
 			l.places[extendsKey] = where
-			continue
+		case !slices.Contains(sections(), name):
+			return nil, misplaced(where, unknownSection(name))
+		case !isSection:
+			return nil, misplaced(where, wrongType(document[name], "a section with keys"))
 		}
-		table, ok := document[section].(map[string]any)
-		if !slices.Contains(sections(), section) {
-			return nil, misplaced(sectionOrKey(at(section, ""), ok), unknownSection(section))
-		}
-		if !ok {
-			return nil, misplaced(at(section, ""), wrongType(document[section], "a section with keys"))
-		}
-		for _, key := range inOrder(section, table) {
-			field, err := fieldOf(section, key)
-			if err == nil {
-				l.values[field], err = fieldValue(field, table[key], variables)
+		for _, key := range lines.inOrder(name, table) {
+			where.Line, where.Key = lines[pathOf(name, key)], key
+			if err := l.take(where, table[key], variables); err != nil {
+				return nil, misplaced(where, err)
 			}
-			if err != nil {
-				return nil, misplaced(at(section, key), err)
-			}
-			l.places[field] = at(section, key)
 		}
-	}
-	if _, alone := l.values[argsField]; alone && l.values[execField] == nil {
-		return nil, misplaced(l.places[argsField], &Error{Problem: "is there without exec", Hint: "add the program"})
 	}
 	return l, nil
 }
 
-// sectionOrKey makes a key of what is no section.
-func sectionOrKey(p place, isSection bool) place {
-	if !isSection {
-		p.Section, p.Key = "", p.Section
+// take keeps the value of a key. The error has no Field.
+func (l *layer) take(where place, value any, variables map[string]string) *Error {
+	field, err := fieldOf(where.Section, where.Key)
+	if err == nil {
+		value, err = fieldValue(field, value, variables)
 	}
-	return p
+	if err == nil {
+		l.values[field], l.places[field] = value, where
+	}
+	return err
 }
 
 func syntaxError(file string, err error) error {
@@ -96,14 +80,14 @@ func fieldValue(field string, value any, variables map[string]string) (any, *Err
 	if err != nil {
 		return nil, err
 	}
-	switch moment := value.(type) {
-	case time.Time:
-		value = moment.Format(time.RFC3339Nano)
-	case toml.LocalDateTime, toml.LocalDate, toml.LocalTime:
-		return nil, &Error{Problem: fmt.Sprintf("has %v, which is no moment", moment),
-			Hint: "write date, time and offset, as in 2000-01-01T00:00:00Z"}
-	}
 	switch field {
+	case timeField:
+		switch moment := value.(type) {
+		case time.Time:
+			value = moment.Format(time.RFC3339Nano)
+		case toml.LocalDateTime, toml.LocalDate, toml.LocalTime:
+			return nil, &Error{Value: moment, Problem: "is no moment", Hint: "write date, time and offset, as in 2000-01-01T00:00:00Z"}
+		}
 	case execField:
 		var program string
 		return value, optionalString(&program, value)

@@ -2,6 +2,9 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -15,11 +18,27 @@ func pathOf(section, key string) string {
 	return section + "\x00" + key // no key of TOML has it: it would have to be escaped, and names nothing
 }
 
+// documentLines are the lines of keys, by their path.
+type documentLines map[string]int
+
+// inOrder sorts the keys of a section, or the sections, by their lines: of two mistakes the first one is reported.
+func (l documentLines) inOrder(section string, table map[string]any) []string {
+	line := func(key string) int {
+		if section == "" {
+			return l[pathOf(key, "")]
+		}
+		return l[pathOf(section, key)]
+	}
+	return slices.SortedFunc(maps.Keys(table), func(a, b string) int {
+		return cmp.Or(cmp.Compare(line(a), line(b)), cmp.Compare(a, b))
+	})
+}
+
 // linesOf finds the lines in which the keys of a document that is correct stand first, two levels deep.
 //
 // The decoder tells positions only of what is wrong for itself, hence the second look by its parser.
-func linesOf(document []byte) map[string]int {
-	lines := map[string]int{}
+func linesOf(document []byte) documentLines {
+	lines := documentLines{}
 	var parser unstable.Parser
 	parser.Reset(document)
 	line, offset := 1, 0 // where the last key was

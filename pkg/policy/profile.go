@@ -9,7 +9,7 @@ import (
 // A Profile is a policy from TOML files: the named one and, layer by layer, those that it extends.
 //
 // What a file says of a single value replaces what the file that it extends says of it; lists go on where that file's
-// end, and tables (env) are merged.
+// end, and tables (env) are merged. The command is a single value.
 type Profile struct {
 	Files   []string       // the layers, the named one last
 	Command []string       // [program] exec and args; nil without
@@ -27,12 +27,20 @@ func (p *Profiles) Load(nameOrPath string) (*Profile, error) {
 	places := map[string]place{} // of fields, in the last file that has them
 	for _, l := range slices.Backward(layers) {
 		profile.Files = append(profile.Files, l.file)
+		if _, another := l.values[execField]; another {
+			delete(profile.Fields, argsField) // they are of the program below
+		}
 		for field, value := range l.values {
-			profile.Fields[field] = merged(profile.Fields[field], value)
 			places[field] = l.places[field]
+			if field != argsField {
+				value = merged(profile.Fields[field], value)
+			}
+			profile.Fields[field] = value
 		}
 	}
-	profile.takeCommand()
+	if err := profile.takeCommand(places); err != nil {
+		return nil, err
+	}
 	if err := profile.validate(places); err != nil {
 		return nil, err
 	}
@@ -59,16 +67,21 @@ func merged(below, above any) any {
 }
 
 // takeCommand moves what is not the policy's out of the fields.
-func (p *Profile) takeCommand() {
-	if program, ok := p.Fields[execField].(string); ok {
+func (p *Profile) takeCommand(places map[string]place) error {
+	program, hasProgram := p.Fields[execField].(string)
+	arguments, hasArguments := p.Fields[argsField].([]any)
+	if hasArguments && !hasProgram {
+		return misplaced(places[argsField], &Error{Problem: "is there without exec", Hint: "add the program"})
+	}
+	if hasProgram {
 		p.Command = []string{program}
-		arguments, _ := p.Fields[argsField].([]any)
-		for _, argument := range arguments {
-			p.Command = append(p.Command, argument.(string))
-		}
+	}
+	for _, argument := range arguments {
+		p.Command = append(p.Command, argument.(string))
 	}
 	delete(p.Fields, execField)
 	delete(p.Fields, argsField)
+	return nil
 }
 
 // validate checks the values of all layers together, as they are going to be used.

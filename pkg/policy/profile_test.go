@@ -96,11 +96,12 @@ func TestLayers(t *testing.T) {
 	p := store(t, map[string]string{
 		"built-in/base": "[filesystem]\nread = [\"/usr\", \"/nonexistent\", \"/etc\"]\n[program]\nexec = \"base\"\nargs = [\"1\"]\n" +
 			"env = { A = \"base\", B = \"base\" }\ncwd = \"/\"\n[limits]\nopen_files = 10",
+		"args":   "extends = \"top\"\n[program]\nargs = [\"-v\", \"-v\"]",
 		"middle": "extends = \"base\"\n[filesystem]\nread = [\"/etc\", \"/opt\"]\n[limits]\nopen_files = 20\n",
-		"top":    "extends = \"./middle.toml\"\nprogram = { env = { B = \"top\", C = \"top\" }, exec = \"top\", args = [] }",
+		"top":    "extends = \"./middle.toml\"\nprogram = { env = { B = \"top\", C = \"top\" }, exec = \"top\" }",
 		"base":   "extends = \"base\"\n[filesystem]\nwrite = [\".\"]",
 	})
-	got, err := p.Load("top")
+	got, err := p.Load("args")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,10 +119,10 @@ func TestLayers(t *testing.T) {
 	for _, file := range got.Files {
 		names = append(names, strings.TrimPrefix(file, filepath.Dir(p.Folder)+"/"))
 	}
-	if diff := cmp.Diff([]string{"built-in/base.toml", "own/base.toml", "own/middle.toml", "own/top.toml"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"built-in/base.toml", "own/base.toml", "own/middle.toml", "own/top.toml", "own/args.toml"}, names); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"top", "1"}, got.Command); diff != "" {
+	if diff := cmp.Diff([]string{"top", "-v", "-v"}, got.Command); diff != "" {
 		t.Errorf("command (-want +got):\n%s", diff)
 	}
 }
@@ -158,7 +159,9 @@ func TestWrongProfiles(t *testing.T) {
 		"a bad value":      {"[limits]\nopen_files = 1", ":2: [limits] open_files: 1 leaves no room for standard input, output and error; most programs need 10 or more; leave the field out to keep the host's limit"},
 		"a bad rule":       {"[network]\nallow = [\n\"example.com\"]", `:2: [network] allow: "example.com" has no port; write "example.com:443", or "example.com:*" for any port`},
 		"a bad variable":   {"[program.env]\n\"A=B\" = \"\"", `:1: [program] env: "A=B" has "=" in the variable's name; the name ends at the first =, so none may be part of it`},
-		"a moment":         {"[program]\ncwd = 2000-01-01", ":2: [program] cwd: has 2000-01-01, which is no moment; write date, time and offset, as in 2000-01-01T00:00:00Z"},
+		"a date":           {"[program]\ncwd = 2000-01-01", `:2: [program] cwd: "2000-01-01" is a date or time where a string is expected; write a string`},
+		"a time":           {"[program]\ncwd = 2000-01-01T00:00:00Z", `:2: [program] cwd: "2000-01-01T00:00:00Z" is a date or time where a string is expected; write a string`},
+		"without offset":   {"[determinism]\ntime_start = 2000-01-01T00:00:00", `:2: [determinism] time_start: "2000-01-01T00:00:00" is no moment; write date, time and offset, as in 2000-01-01T00:00:00Z`},
 		"no table":         {"limits = 3", ":1: [limits]: 3 is a number where a section with keys is expected; write a section with keys"},
 		"tables":           {"[[limits]]\nopen_files = 3", `:1: [limits]: [{"open_files":3}] is a list where a section with keys is expected; write a section with keys`},
 		"nested":           {"[limits.open_files]\nsoft = 3", `:1: [limits] open_files: {"soft":3} is a table where a whole number is expected; write a whole number`},

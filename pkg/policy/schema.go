@@ -17,6 +17,9 @@ const (
 	argsField = "args"
 )
 
+// timeField is the field that takes a date and time of TOML.
+const timeField = "time_start"
+
 // extendsKey is the one key outside of the sections.
 const extendsKey = "extends"
 
@@ -60,7 +63,7 @@ var profileKeys = []profileKey{
 	{"limits", "gpu_devices", ""},
 
 	{"determinism", "random_seed", "random_seed"},
-	{"determinism", "time_start", "time_start"},
+	{"determinism", "time_start", timeField},
 	{"determinism", "deterministic_dirs", "deterministic_dirs"},
 	{"determinism", "no_randomize_memory", "no_randomize_memory"},
 

@@ -202,6 +202,8 @@ func kind(value any) string {
 		return "a table"
 	case int, int64, uint64, float64, json.Number:
 		return "a number"
+	case fmt.Stringer: // of a TOML decoder
+		return "a date or time"
 	}
 	return "something else"
 }

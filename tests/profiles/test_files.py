@@ -200,7 +200,7 @@ FIELDS: dict[str, tuple[str, str, Any]] = {
 }
 """How a profile says a field of the policy: section, line, and the field's value then."""
 
-NO_POLICY = {"name", "on_exception", "handler_timeout", "handler_threads"}
+NO_POLICY = {"name", "policy_fn", "on_exception", "handler_timeout", "handler_threads"}
 
 
 @pytest.mark.parametrize("field", sorted({field.name for field in dataclasses.fields(Sandbox)} - NO_POLICY))
