@@ -34,7 +34,8 @@ HOST = """
     def run():
         handlers = {"none": [], "sync": [("umask", Sync())], "async": [("umask", Async())]}[handled]
         result = tool_sandbox(writable=[folder]).run(["sh", "-c", script], handlers=handlers)
-        print(result.success, result.stdout, result.handler_errors)
+        if kind == "normal":  # a daemon may get here, because its command was killed, or not
+            print(result.success, result.stdout, result.handler_errors)
 
     asked, up = threading.Event(), Fifo(folder / "up")
     threading.Thread(target=run, daemon=kind == "daemon").start()
