@@ -13,7 +13,7 @@ from ._chain import Chain, Link
 from ._decision import Failures, TooLateError, deciding, discard, give
 from ._extension import core
 from ._held import HeldCalls
-from ._threads import start
+from ._threads import Thread, start
 from .actions import ERRNO, HOLD
 from .handler import HandlerCtx
 
@@ -60,7 +60,7 @@ class LoopSide:
         self._thread: threading.Thread | None = None
         if loop is None:
             loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._run_loop, name="sandlock-loop", daemon=True)
+            self._thread = Thread(target=self._run_loop, name="sandlock-loop")
         self._loop = loop
         if self._thread is not None:
             start(self._thread)
@@ -144,7 +144,7 @@ class LoopSide:
         await self._free.acquire()
         returned: asyncio.Future[_Outcome] = self._loop.create_future()
         # A thread of the loop's executor would keep the interpreter from ending while the handler is at work.
-        thread = threading.Thread(target=self._call, args=(link, ctx, returned), name="sandlock-call", daemon=True)
+        thread = Thread(target=self._call, args=(link, ctx, returned), name="sandlock-call")
         try:
             start(thread)
         except BaseException:

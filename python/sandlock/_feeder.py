@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 
 from ._extension import core
-from ._threads import start
+from ._threads import Thread, start
 from .stdio import Readable
 
 __all__ = ["Feeder"]
@@ -25,9 +24,7 @@ class Feeder:
     def __init__(self, run: int, source: Readable) -> None:
         self._errors: list[BaseException] = []
         # No method: the thread must not refer to who is to be lost when nobody else does.
-        self._thread = threading.Thread(
-            target=_feed, args=(run, source, self._errors), name="sandlock-feed", daemon=True
-        )
+        self._thread = Thread(target=_feed, args=(run, source, self._errors), name="sandlock-feed")
         start(self._thread)
 
     def join(self) -> None:

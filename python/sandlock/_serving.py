@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ._extension import core
-from ._threads import start
+from ._threads import Thread, start
 
 __all__ = ["Serving"]
 
@@ -63,7 +63,7 @@ class Serving:
     def begin(self, then: Callable[[], None]) -> None:
         """Serve on a thread from now on, which calls ``then`` when the tree is gone."""
         if self._thread is None:
-            thread = threading.Thread(target=self._serve_aside, args=(then,), name="sandlock-wait", daemon=True)
+            thread = Thread(target=self._serve_aside, args=(then,), name="sandlock-wait")
             start(thread)
             self._thread = thread
 

@@ -1,16 +1,43 @@
-"""Starting the threads of a run."""
+"""The threads of a run."""
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+from collections.abc import Callable
 
 from .errors import SandboxError
 
-__all__ = ["GRACE", "start"]
+__all__ = ["GRACE", "Thread", "start"]
 
 GRACE = 1.0
 """Seconds that a run which was interrupted, or the interpreter's end, waits for a handler that is still at work."""
+
+
+class Thread(threading.Thread):
+    """A daemon thread whose join may be interrupted.
+
+    Up to CPython 3.12 a thread counts as ended once a KeyboardInterrupt has come out of its join.
+    """
+
+    def __init__(self, *, target: Callable[..., object], name: str, args: tuple[object, ...] = ()) -> None:
+        super().__init__(target=target, name=name, args=args, daemon=True)
+        self._owner = os.getpid()
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            self._over.set()
+
+    def join(self, timeout: float | None = None) -> None:
+        if not self.is_alive() or self._over.wait(timeout):
+            super().join()
+
+    def is_alive(self) -> bool:
+        return self.ident is not None and not self._over.is_set() and os.getpid() == self._owner  # none in a fork
 
 
 def start(thread: threading.Thread) -> None:

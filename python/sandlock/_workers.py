@@ -14,7 +14,7 @@ from ._decision import Failures, ask, decide, discard, give
 from ._extension import core
 from ._frame import Frame, Slot
 from ._held import HeldCalls
-from ._threads import start
+from ._threads import Thread, start
 from .actions import HOLD, RETURN, NotifAction
 from .errors import SandboxError
 from .handler import HandlerCtx
@@ -77,7 +77,7 @@ class Workers:
             index = len(self._threads)
             if index >= self._most:
                 return
-            thread = threading.Thread(target=self._work, args=(index,), name=f"sandlock-{index}", daemon=True)
+            thread = Thread(target=self._work, args=(index,), name=f"sandlock-{index}")
             self._threads.append(thread)
             try:
                 start(thread)
