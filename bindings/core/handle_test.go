@@ -32,6 +32,7 @@ func onHandle(handle int64, index int) map[string]func() error {
 		"Detach":      func() error { _, err := Detach(handle, index); return err },
 		"Complete":    func() error { _, err := Complete(handle, 1, 0, 0, 0); return err },
 		"Held":        func() error { _, err := Held(handle); return err },
+		"Degraded":    func() error { _, err := Degraded(handle); return err },
 		"Expired":     func() error { _, err := Expired(handle); return err },
 		"Abandon":     func() error { _, err := Abandon(handle); return err },
 		"StillWaits":  func() error { _, err := StillWaits(handle, 1); return err },
