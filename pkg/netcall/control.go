@@ -26,6 +26,28 @@ var passedControl = map[[2]int32]bool{
 	{unix.SOL_UDP, unix.UDP_SEGMENT}:        true,
 }
 
+// A control is one control message, whole; see cmsg(3).
+type control []byte
+
+func (m control) kind() [2]int32 {
+	return [2]int32{int32(binary.NativeEndian.Uint32(m[8:])), int32(binary.NativeEndian.Uint32(m[12:]))}
+}
+
+func (m control) data() []byte { return m[unix.SizeofCmsghdr:] }
+
+// splitControl takes control messages apart as the kernel does. What is too short for one at the end is ignored.
+func splitControl(raw []byte) (messages []control, err error) {
+	for len(raw) >= unix.SizeofCmsghdr {
+		size := binary.NativeEndian.Uint64(raw)
+		if size < unix.SizeofCmsghdr || size > uint64(len(raw)) {
+			return nil, unix.EINVAL
+		}
+		messages = append(messages, control(raw[:size:size]))
+		raw = raw[min(unix.CmsgSpace(int(size)-unix.SizeofCmsghdr), len(raw)):]
+	}
+	return messages, nil
+}
+
 // readControl copies control messages: those that may be, and descriptors of the task as duplicates. Others are EPERM.
 func (c *call) readControl(pointer, length uint64) ([]byte, error) {
 	if length > maxControl {
@@ -35,27 +57,23 @@ func (c *call) readControl(pointer, length uint64) ([]byte, error) {
 	if err := c.read(raw, pointer); err != nil {
 		return nil, err
 	}
+	messages, err := splitControl(raw)
+	if err != nil {
+		return nil, err
+	}
 	var copied []byte
-	for len(raw) >= unix.SizeofCmsghdr {
-		size := binary.NativeEndian.Uint64(raw)
-		kind := [2]int32{int32(binary.NativeEndian.Uint32(raw[8:])), int32(binary.NativeEndian.Uint32(raw[12:]))}
-		if size < unix.SizeofCmsghdr || size > uint64(len(raw)) {
-			return nil, unix.EINVAL
-		}
-		entry := raw[:size]
-		switch {
+	for _, m := range messages {
+		switch kind := m.kind(); {
 		case passedControl[kind]:
 		case kind == [2]int32{unix.SOL_SOCKET, unix.SCM_RIGHTS} && c.socket.domain == unix.AF_UNIX:
-			if err := c.translate(entry[unix.SizeofCmsghdr:]); err != nil {
+			if err := c.translate(m.data()); err != nil {
 				return nil, err
 			}
 		default:
 			return nil, unix.EPERM
 		}
-		copied = append(copied, entry...)
-		aligned := unix.CmsgSpace(int(size) - unix.SizeofCmsghdr)
-		copied = append(copied, make([]byte, aligned-int(size))...)
-		raw = raw[min(aligned, len(raw)):]
+		copied = append(copied, m...)
+		copied = append(copied, make([]byte, unix.CmsgSpace(len(m.data()))-len(m))...)
 	}
 	return copied, nil
 }

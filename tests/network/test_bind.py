@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.acts import Back, act
+from tests.support.processes import open_fds
 from tests.support.sandboxes import tool_sandbox
 from tests.support.sockets import AF_INET, DGRAM, STREAM, family_of, has_ipv6, sockaddr
 
@@ -103,6 +104,6 @@ def test_nothing_is_left_open(acts: Path) -> None:
     box = tool_sandbox([acts], net_allow_bind=MANY)
     calls = [("socket", AF_INET, STREAM, 0), ("bind", Back(1), name, len(name)), ("listen", Back(2), 1)]
     act(box, acts, calls)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_fds()
     act(box, acts, calls * 50)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_fds() == before

@@ -132,7 +132,7 @@ def test_large_datagrams(acts: Path, make_receiver: MakeServer) -> None:
     assert (done[1].result, received(receiver)) == (len(data), [data])
 
 
-@pytest.mark.parametrize("how", ["sendto", "sendmsg", "sendmmsg"])
+@pytest.mark.parametrize("how", ["sendto", "sendmsg", "sendmmsg", "header"])
 def test_memory_that_changes_after_the_check(program: Program, make_receiver: MakeServer, how: str) -> None:
     turncoat = program("turncoat")
     granted = make_receiver("127.0.0.1")
@@ -143,6 +143,16 @@ def test_memory_that_changes_after_the_check(program: Program, make_receiver: Ma
     succeeded, failed = map(int, result.stdout.split())
     assert min(succeeded, failed) > 0, "the address did not change often enough to show anything"
     assert received(granted)
+    assert received(other) == []
+
+
+def test_a_socket_that_changes_after_the_check(program: Program, make_receiver: MakeServer) -> None:
+    """The rules of TCP do not hold for a UDP socket that takes the descriptor meanwhile."""
+    turncoat = program("turncoat")
+    other = make_receiver("127.0.0.1")
+    box = tool_sandbox([turncoat], net_allow=[rule("127.0.0.1", "*", "tcp://"), rule("127.0.0.2", "*", "udp://")])
+    result = box.run([turncoat, "socket", "3000", str(port_of(other))], timeout=60)
+    assert result.stdout == b"0 3000\n"
     assert received(other) == []
 
 

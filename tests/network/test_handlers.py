@@ -11,6 +11,7 @@ import pytest
 from sandlock import ExceptionPolicy, Handler, HandlerCtx, NotifAction
 from sandlock._syscalls import number_of
 from tests.support.acts import Back, act
+from tests.support.held import HoldAll
 from tests.support.programs import Program
 from tests.support.sandboxes import tool_sandbox
 from tests.support.sockets import AF_INET, DGRAM, MakeServer, port_of, received, rule, sockaddr
@@ -127,26 +128,18 @@ def test_the_address_that_a_handler_writes(acts: Path, make_receiver: MakeServer
 
 def test_a_call_that_is_held(acts: Path, make_receiver: MakeServer) -> None:
     receiver = make_receiver("127.0.0.1")
-    name = sockaddr("127.0.0.1", port_of(receiver))
-    held = threading.Event()
-
-    class Holds(Handler):
-        def handle(self, ctx: HandlerCtx) -> NotifAction:
-            threading.Timer(0.05, held.set).start()
-            return NotifAction.hold()
-
-    box = tool_sandbox([acts], net_allow=[rule("127.0.0.1", port_of(receiver))])
+    port = port_of(receiver)
+    box = tool_sandbox([acts], net_allow=[rule("127.0.0.1", port)])
+    holds = HoldAll()
 
     def answer() -> None:
-        held.wait(30)
-        while not (waiting := box.held):
-            pass
-        box.answer(waiting[0].id, NotifAction.continue_())
+        box.answer(holds.wait(box, 1)[0], NotifAction.continue_())
 
     answering = threading.Thread(target=answer)
     answering.start()
+    name = sockaddr("127.0.0.1", port)
     calls = [("socket", AF_INET, DGRAM, 0), ("sendto", Back(1), b"x", 1, 0, name, len(name))]
-    done = act(box, acts, calls, handlers=[("sendto", Holds())])
+    done = act(box, acts, calls, handlers=[("sendto", holds)])
     answering.join()
     assert [a.error for a in done] == ["", ""]
     assert received(receiver) == [b"x"]

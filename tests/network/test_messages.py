@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandlock import Result, Sandbox
+from tests.support.processes import open_fds
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
 from tests.support.sockets import MakeServer, has_ipv6, port_of, received, rule
 
@@ -263,3 +264,24 @@ print(refused(packets.sendto, b"x", ("127.0.0.1", port)))
         told = run(supervised(), script, port_of(receiver), stdin=theirs)
     assert lines(told) == ["EACCES"]
     assert received(receiver) == []
+
+
+def test_nothing_is_left_open() -> None:
+    """Neither of the sockets nor of the descriptors that were passed, whether that succeeded or not."""
+    script = """
+ours, theirs = socket.socketpair()
+packets = socket.socket(type=socket.SOCK_DGRAM)
+for _ in range(20):
+    socket.send_fds(ours, [b"x"], [0, 1])
+    for fd in socket.recv_fds(theirs, 1, 2)[1]:
+        os.close(fd)
+    assert refused(socket.send_fds, ours, [b"x"], [0, 1, 99]) == "EBADF"
+    assert refused(packets.sendmsg, [b"x"], [(1, 36, bytes(4))], 0, ("192.0.2.1", 9)) == "EPERM"
+    assert refused(packets.sendto, b"x", ("192.0.2.2", 9)) == "EACCES"
+    assert refused(packets.connect, ("192.0.2.2", 9)) == "EACCES"
+"""
+    box = supervised()
+    run(box, "")
+    before = open_fds()
+    run(box, script)
+    assert open_fds() == before

@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from sandlock import ExitReason, Sandbox
+from tests.support.processes import PATIENCE, open_fds
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
 from tests.support.sockets import MakeServer, was_reached
 
@@ -149,6 +153,26 @@ tell(*connect(socket.socket()))
     assert run(full, script, "sent") == ["sent", "0 0"]
 
 
+def test_stopped_and_continued(full: socket.socket) -> None:
+    """SIGSTOP takes effect while a call waits, and the call goes on afterwards."""
+    with box().popen(command(full, "tell('going')\ntell(*connect(socket.socket()))"), stdout=-1) as process:
+        assert process.stdout is not None
+        assert process.pid is not None
+        assert process.stdout.readline() == b"going\n"
+        stat = Path(f"/proc/{process.pid}/stat")
+        os.kill(process.pid, signal.SIGSTOP)
+        end = time.monotonic() + PATIENCE
+        while stat.read_text().rsplit(")", 1)[1].split()[0] != "T":
+            assert time.monotonic() < end, "SIGSTOP had no effect"
+            threading.Event().wait(0.001)
+        os.kill(process.pid, signal.SIGCONT)
+        accepting = threading.Thread(target=accept_all, args=(full,))
+        accepting.start()
+        assert process.stdout.readline() == b"0 0\n"
+        full.shutdown(socket.SHUT_RDWR)
+        accepting.join()
+
+
 def test_many_wait_and_others_go_on(full: socket.socket, make_server: MakeServer) -> None:
     free = make_server("127.0.0.2", full.getsockname()[1])
     script = """
@@ -170,10 +194,10 @@ def test_a_killed_child(full: socket.socket) -> None:
     """A run that ends while a call waits leaves no descriptor and no thread behind."""
     sandbox = box()
     sandbox.run(["true"])
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_fds()
     with sandbox.popen(command(full, "tell('going')\nconnect(socket.socket())"), stdout=-1) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"going\n"
         process.kill()
         assert process.wait().reason == ExitReason.KILLED
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_fds() == before
