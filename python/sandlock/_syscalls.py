@@ -16,6 +16,7 @@ __all__ = [
     "numbers_of",
     "path_argument",
     "path_arguments",
+    "path_calls",
     "performable_paths",
 ]
 
@@ -115,6 +116,13 @@ def _path_arguments() -> dict[int, int | None]:
     for names, index in ((_PATH_FIRST, 0), (_PATH_SECOND, 1), (_TWO_PATHS, None)):
         table.update({numbers[name]: index for name in names if name in numbers})
     return table
+
+
+@functools.cache
+def path_calls(*more: str) -> dict[str, int]:
+    """Return the numbers of the calls that take paths, and of those that are named, by name."""
+    numbers: dict[str, int] = json.loads(core().core_Syscalls())
+    return {name: numbers[name] for name in (*_PATH_FIRST, *_PATH_SECOND, *_TWO_PATHS, *more) if name in numbers}
 
 
 @functools.cache

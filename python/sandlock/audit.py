@@ -1,0 +1,205 @@
+"""Records what a command does: the calls with which it reaches for files, programs and peers."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import socket
+import struct
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ._syscalls import path_arguments, path_calls
+from .actions import ExceptionPolicy, NotifAction
+from .context import HandlerCtx
+from .errors import NotifError
+from .handler import Handler
+
+if TYPE_CHECKING:
+    from ._request import Command
+    from .result import Result
+    from .sandbox import Sandbox
+
+__all__ = ["Audit", "Call", "Match", "audit"]
+
+_OPENS = frozenset({"open", "openat", "openat2", "creat"})
+_EXECS = frozenset({"execve", "execveat"})
+_CONNECTS = frozenset({"connect"})
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call, as it was made; whether it worked is not known."""
+
+    syscall: str
+    pid: int
+    paths: tuple[str, ...] = ()
+    """Absolute, with the links on the way followed, but not one at the end. What cannot be read is left out."""
+    peer: str | None = None
+    """The address of a connect: ``127.0.0.1:80``, ``[::1]:80``, ``unix:/run/socket``, ``unix:@abstract``."""
+
+    def __str__(self) -> str:
+        return " ".join([self.syscall, *self.paths, *([self.peer] if self.peer else [])])
+
+
+class Match:
+    """What a question to an audit gives: true or false, with the reason as its representation."""
+
+    def __init__(self, found: bool, text: str) -> None:
+        self._found = found
+        self._text = text
+
+    def __bool__(self) -> bool:
+        return self._found
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+class Audit:
+    """The recorded calls of a command, or of several: :func:`audit` makes one, and so does :meth:`handlers`.
+
+    Usable from any thread, also while the command runs.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        """In the order in which they were received."""
+        self.result: Result | None = None
+        """How the command of :func:`audit` fared."""
+        self._lock = threading.Lock()
+
+    def handlers(self, sandbox: Sandbox) -> list[tuple[int, Handler]]:
+        """Return the registrations that record, for the ``handlers=`` of a run.
+
+        What a sandbox denies outright, such as connect where no network is granted, cannot be recorded.
+        """
+        denied = set(sandbox.extra_deny_syscalls)
+        if not (sandbox.net_allow or sandbox.net_deny):
+            denied |= _CONNECTS
+        return [(number, _Recorder(self, name)) for name, number in _recorded().items() if name not in denied]
+
+    def add(self, call: Call) -> None:
+        with self._lock:
+            self.calls.append(call)
+
+    @property
+    def paths(self) -> list[str]:
+        """Every path of every call once, in the order in which they came."""
+        return list(dict.fromkeys(path for call in list(self.calls) for path in call.paths))
+
+    @property
+    def files(self) -> list[str]:
+        """Every file that the command tried to open."""
+        return self._of(_OPENS)
+
+    @property
+    def programs(self) -> list[str]:
+        """Every program that the command tried to execute."""
+        return self._of(_EXECS)
+
+    @property
+    def peers(self) -> list[str]:
+        """Every address that the command tried to connect to."""
+        return list(dict.fromkeys(call.peer for call in list(self.calls) if call.peer is not None))
+
+    def _of(self, names: frozenset[str]) -> list[str]:
+        calls = (call for call in list(self.calls) if call.syscall in names)
+        return list(dict.fromkeys(path for call in calls for path in call.paths))
+
+    def count(self, syscall: str) -> int:
+        """Return how often a call was made.
+
+        Raises:
+            ValueError: it is none of the calls that are recorded.
+        """
+        if syscall not in _recorded():
+            raise ValueError(f"syscall {syscall!r} is not recorded; these are: {', '.join(sorted(_recorded()))}")
+        return sum(call.syscall == syscall for call in list(self.calls))
+
+    def opened(self, path: str | os.PathLike[str]) -> Match:
+        """Say whether the command tried to open a file."""
+        return _match("opened", os.path.abspath(path), self.files)
+
+    def executed(self, path: str | os.PathLike[str]) -> Match:
+        """Say whether the command tried to execute a program."""
+        return _match("executed", os.path.abspath(path), self.programs)
+
+    def connected(self, peer: str) -> Match:
+        """Say whether the command tried to connect to an address, written as in :attr:`Call.peer`."""
+        return _match("connected to", peer, self.peers)
+
+    def __repr__(self) -> str:
+        return f"<Audit of {len(self.calls)} calls: {len(self.files)} files, {len(self.peers)} peers>"
+
+
+def audit(command: Command, sandbox: Sandbox, **options: Any) -> Audit:
+    """Run a command and record its calls.
+
+    Args:
+        options: as for :meth:`Sandbox.run`, ``handlers`` among them.
+    """
+    record = Audit()
+    options["handlers"] = [*record.handlers(sandbox), *options.get("handlers", ())]
+    record.result = sandbox.run(command, **options)
+    return record
+
+
+def _match(verb: str, wanted: str, seen: Iterable[str]) -> Match:
+    all_seen = list(seen)
+    if wanted in all_seen:
+        return Match(True, f"{verb} {wanted}")
+    close = difflib.get_close_matches(wanted, all_seen, n=3, cutoff=0.5)
+    what = f"nearest of {len(all_seen)}: {', '.join(close)}" if close else f"{len(all_seen)} others"
+    return Match(False, f"not {verb} {wanted} ({what if all_seen else 'nothing was'})")
+
+
+def _recorded() -> dict[str, int]:
+    """Return the calls that are recorded, with their numbers on this machine."""
+    return path_calls("connect")
+
+
+class _Recorder(Handler):
+    """Records one kind of call."""
+
+    observe = True
+    on_exception = ExceptionPolicy.CONTINUE
+
+    def __init__(self, record: Audit, syscall: str) -> None:
+        self._record = record
+        self._syscall = syscall
+
+    def handle(self, ctx: HandlerCtx) -> NotifAction:
+        if self._syscall in _CONNECTS:
+            peer = _peer(ctx.read(ctx.args[1], min(ctx.args[2], 128)))
+            self._record.add(Call(self._syscall, ctx.pid, peer=peer))
+            return NotifAction.continue_()
+        paths = []
+        for _, argument in path_arguments(ctx.syscall_nr):
+            text = ctx.read_path(argument)
+            if text:
+                try:
+                    paths.append(ctx.resolve_path(argument, text).path)
+                except NotifError:  # the process is gone, or has no such folder
+                    paths.append(text)
+        self._record.add(Call(self._syscall, ctx.pid, tuple(paths)))
+        return NotifAction.continue_()
+
+
+def _peer(address: bytes | None) -> str | None:
+    """Return a socket address (sockaddr in C) as text."""
+    if address is None or len(address) < 2:
+        return None
+    (family,) = struct.unpack_from("=H", address)
+    if family == socket.AF_INET and len(address) >= 8:
+        (port,) = struct.unpack_from("!H", address, 2)
+        return f"{socket.inet_ntop(socket.AF_INET, address[4:8])}:{port}"
+    if family == socket.AF_INET6 and len(address) >= 24:
+        (port,) = struct.unpack_from("!H", address, 2)
+        return f"[{socket.inet_ntop(socket.AF_INET6, address[8:24])}]:{port}"
+    if family == socket.AF_UNIX and len(address) > 2:
+        name = address[2:]
+        return f"unix:@{os.fsdecode(name[1:])}" if not name[0] else f"unix:{os.fsdecode(name.partition(bytes(1))[0])}"
+    return f"family {family}"

@@ -1,0 +1,21 @@
+"""Sessions of pytest within tests, each in a process of its own."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import pytest
+
+Session = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def session(pytester: pytest.Pytester) -> Session:
+    """Run pytest on the text of a test file, with options."""
+
+    def run(text: str, *options: str) -> pytest.RunResult:
+        pytester.makeini("[pytest]")  # else that of a folder above counts
+        pytester.makepyfile(test_it=text)
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options, timeout=60)
+
+    return run
