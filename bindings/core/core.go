@@ -55,7 +55,7 @@ func Start(handle int64, text, environment string) (started bool, err error) {
 	if err != nil {
 		return false, encode(err)
 	}
-	s := sandbox.Sandbox{Policy: *q.policy, Handlers: registrations}
+	s := sandbox.Sandbox{Policy: *q.policy, Handlers: registrations, Narrow: q.Narrow}
 	if r.process, r.result, err = s.Start(command); err != nil {
 		return false, encode(err)
 	}

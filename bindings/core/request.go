@@ -32,6 +32,7 @@ type request struct {
 	Workers  int      `json:"workers"`
 	// Chains are the system calls that Python handles.
 	Chains []chain `json:"chains"`
+	Narrow bool    `json:"narrow"` // as in sandbox.Sandbox
 
 	policy *policy.Policy
 }

@@ -47,6 +47,14 @@ func NewForks(most uint64) *Forks {
 	return &Forks{most: processes, mostAll: threadsBound(processes), makers: make(map[int]*maker)}
 }
 
+// Restrict lowers the bound from now on; what is not lower changes nothing, and no process that is there is ended.
+func (f *Forks) Restrict(most uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.most = int(min(most, uint64(f.most)))
+	f.mostAll = min(f.mostAll, threadsBound(f.most))
+}
+
 // Begin names the process whose descendants are the tree, which has made no process yet.
 func (f *Forks) Begin(root int) error {
 	f.mu.Lock()

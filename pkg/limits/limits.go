@@ -2,7 +2,14 @@
 // cannot. docs/limits.md says what is bounded how, and what happens to a tree that wants more.
 package limits
 
-import "sandlock/pkg/policy"
+import (
+	"math"
+
+	"sandlock/pkg/policy"
+)
+
+// Unlimited is a limit of max_memory and max_processes that is there to be lowered later.
+const Unlimited uint64 = math.MaxUint64
 
 // A Mechanism is what enforces a limit.
 type Mechanism string

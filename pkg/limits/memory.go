@@ -9,24 +9,29 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // memory measures the memory that nothing but the tree needs: what is not pages of files, in RAM or swapped out.
-type memory struct{ most uint64 }
+type memory struct{ most atomic.Uint64 }
 
 // How fast a tree can take memory, at most: what two CPUs can clear in a second, generously.
 const takes = 8 << 30
 
 func (m *memory) look(t Tree) (exceeded bool, pause time.Duration, err error) {
+	const soonest, latest = 5 * time.Millisecond, 100 * time.Millisecond
+	most := m.most.Load()
+	if most == Unlimited {
+		return false, latest, nil
+	}
 	used, err := m.used(t)
-	if err != nil || used > m.most {
+	if err != nil || used > most {
 		return err == nil, 0, err
 	}
-	const soonest, latest = 5 * time.Millisecond, 100 * time.Millisecond
-	pause = time.Duration(float64(m.most-used) / takes * float64(time.Second))
+	pause = time.Duration(float64(most-used) / takes * float64(time.Second))
 	return false, max(soonest, min(pause, latest)), nil
 }
 
@@ -53,7 +58,7 @@ func (m *memory) used(t Tree) (uint64, error) {
 		private += size
 		counted = append(counted, p)
 	}
-	if private+shared.size() <= m.most {
+	if private+shared.size() <= m.most.Load() {
 		return private + shared.size(), nil
 	}
 	private = 0

@@ -17,6 +17,7 @@ import (
 type Watch struct {
 	gauges  map[string]gauge // by the field of the policy
 	disk    *disk            // one of them, or nil
+	memory  *memory          // another, or nil
 	over    chan struct{}
 	running sync.WaitGroup
 
@@ -47,7 +48,9 @@ type Tree struct {
 func NewWatch(rules *policy.Policy) (*Watch, error) {
 	w := &Watch{gauges: make(map[string]gauge), over: make(chan struct{})}
 	if rules.MaxMemory != nil {
-		w.gauges["max_memory"] = &memory{most: *rules.MaxMemory}
+		w.memory = &memory{}
+		w.memory.most.Store(*rules.MaxMemory)
+		w.gauges["max_memory"] = w.memory
 	}
 	if percent, set := rules.CPUPercent(); set {
 		w.gauges["max_cpu"] = &cpu{rate: float64(percent) / 100}
@@ -63,6 +66,15 @@ func NewWatch(rules *policy.Policy) (*Watch, error) {
 		return nil, nil
 	}
 	return w, nil
+}
+
+// RestrictMemory lowers max_memory from now on; what is not lower changes nothing.
+func (w *Watch) RestrictMemory(most uint64) {
+	for now := w.memory.most.Load(); most < now; now = w.memory.most.Load() {
+		if w.memory.most.CompareAndSwap(now, most) {
+			return
+		}
+	}
 }
 
 // Begin watches until End.

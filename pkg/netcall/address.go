@@ -37,7 +37,18 @@ func (c *call) readRaw(pointer uint64, size int) ([]byte, error) {
 		return nil, unix.EINVAL
 	}
 	raw := make([]byte, size)
-	return raw, c.read(raw, pointer)
+	if err := c.read(raw, pointer); err != nil {
+		return nil, err
+	}
+	return raw, c.mayUse(raw)
+}
+
+// mayUse refuses an address that is not the one that was judged.
+func (c *call) mayUse(raw []byte) error {
+	if c.narrowing.Expects(c.n.Task(), c.n.ID(), string(raw)) {
+		return nil
+	}
+	return errDenied
 }
 
 // parseAddress takes over the bytes.

@@ -38,7 +38,7 @@ func (c *call) mayReach(to address) error {
 		return errDenied
 	case !to.peer.IsValid():
 		return unix.EAFNOSUPPORT
-	case !c.judge.MayReach(transport, to.peer):
+	case !c.judge.MayReach(transport, to.peer), !c.narrowing.MayReach(c.n.Task(), to.peer.Addr()):
 		return errDenied
 	}
 	return nil

@@ -1,6 +1,7 @@
 package netcall
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 
@@ -35,7 +36,7 @@ type message struct {
 // newMessage copies and judges where a message goes. size is 0 where there is no address.
 func (c *call) newMessage(pointer uint64, size int) (*message, error) {
 	if size == 0 || pointer == 0 {
-		return &message{}, c.maySend()
+		return &message{}, cmp.Or(c.mayUse(nil), c.maySend())
 	}
 	switch {
 	case c.socket.transport() != 0 && c.socket.kind == unix.SOCK_STREAM:

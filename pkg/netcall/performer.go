@@ -17,17 +17,18 @@ import (
 // A Performer judges and performs the calls of one sandbox. As a supervise.Handler it refuses what the rules do not
 // grant and leaves the rest to others; as a supervise.Performer it performs, judging anew what it copies anew.
 type Performer struct {
-	judge  *network.Judge
-	deputy *deputy.Deputy
-	queue  queue
+	judge     *network.Judge
+	narrowing *network.Narrowing
+	deputy    *deputy.Deputy
+	queue     queue
 
 	// modes is held while a socket of a task may be non-blocking because of us.
 	modes sync.Mutex
 }
 
-// New makes a performer whose calls are made inside the deputy's domain.
-func New(judge *network.Judge, deputy *deputy.Deputy) *Performer {
-	return &Performer{judge: judge, deputy: deputy}
+// New makes a performer whose calls are made inside the deputy's domain. What the judge grants may be narrowed.
+func New(judge *network.Judge, narrowing *network.Narrowing, deputy *deputy.Deputy) *Performer {
+	return &Performer{judge: judge, narrowing: narrowing, deputy: deputy}
 }
 
 // errDenied says that the rules do not grant something.
@@ -101,6 +102,7 @@ type call struct {
 }
 
 func (c *call) close() {
+	c.narrowing.Forget(c.n.Task(), c.n.ID())
 	c.release()
 	c.socket.close()
 }

@@ -16,7 +16,7 @@ import (
 
 // judgeNetwork prepares for the rules that the kernel cannot enforce alone.
 func (p *preparation) judgeNetwork(rules *policy.Policy) error {
-	if p.loose {
+	if p.loose || p.process.narrowing != nil && !p.network.Closed() {
 		p.network.Calls = p.network.WithLooseSockets()
 	}
 	peers, err := rules.Network()
@@ -84,11 +84,11 @@ func isLoose(fd int) bool {
 
 // performNetwork lets a performer have the calls that the supervisor judges. Where handlers are asked as well, it
 // refuses first what is not granted.
-func performNetwork(plan network.Plan, judge *network.Judge, d *deputy.Deputy, chains map[int]supervise.Chain) *netcall.Performer {
+func performNetwork(plan network.Plan, judge *network.Judge, narrowing *network.Narrowing, d *deputy.Deputy, chains map[int]supervise.Chain) *netcall.Performer {
 	if !plan.Supervised() {
 		return nil
 	}
-	performer := netcall.New(judge, d)
+	performer := netcall.New(judge, narrowing, d)
 	for name, access := range map[string]network.Access{"connect": plan.Connect, "bind": plan.Bind, "listen": plan.Listen,
 		"sendto": plan.Send, "sendmsg": plan.Send, "sendmmsg": plan.Send} {
 		nr, err := seccomp.Native().Number(name)

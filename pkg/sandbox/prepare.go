@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -59,6 +60,9 @@ func (p *preparation) prepare(s *Sandbox, command Command) error {
 	}
 	if p.chains, p.optional, err = chainsOf(s.Handlers); err != nil {
 		return err
+	}
+	if s.Narrow {
+		p.process.narrowing = network.NewNarrowing(lineage)
 	}
 	p.loose = command.passesLoose()
 	for _, part := range []func(*policy.Policy) error{p.confine, p.bound, p.filter, p.identify, p.settle,
@@ -228,6 +232,10 @@ func (p *preparation) limit(rules *policy.Policy) error {
 // bound sets up what a limit needs of the supervisor.
 func (p *preparation) bound(rules *policy.Policy) error {
 	p.process.limits = limits.Mechanisms(rules)
+	if p.process.narrowing != nil { // so that there are limits to lower
+		unlimited := limits.Unlimited
+		rules.MaxMemory, rules.MaxProcesses = cmp.Or(rules.MaxMemory, &unlimited), cmp.Or(rules.MaxProcesses, &unlimited)
+	}
 	if rules.MaxProcesses == nil {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"sandlock/pkg/launch"
 	"sandlock/pkg/limits"
 	"sandlock/pkg/netcall"
+	"sandlock/pkg/network"
 	"sandlock/pkg/policy"
 	"sandlock/pkg/supervise"
 )
@@ -39,6 +40,7 @@ type Process struct {
 	determinism *determinism.Run // nil where nothing is asked of it
 	supervisor  *supervise.Supervisor
 	deputy      *deputy.Deputy     // beside the supervisor
+	narrowing   *network.Narrowing // nil unless it was asked for
 	network     *netcall.Performer // inside the deputy's domain; nil without rules for it
 	served      chan struct{}      // closed when the supervisor's own thread is done; nil without one
 

@@ -20,6 +20,9 @@ import (
 type Sandbox struct {
 	Policy   policy.Policy
 	Handlers []Registration
+	// Narrow lets what the policy grants be restricted while the command runs: see Process.Narrowing. All that it could
+	// restrict is sent to the supervisor then.
+	Narrow bool
 }
 
 // Registration puts a handler at the end of a system call's chain.
@@ -100,6 +103,9 @@ func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 		if err != nil {
 			return nil, nil, errors.Join(err, p.Close())
 		}
+		if p.narrowing != nil {
+			p.narrowing.Begin(p.launched.Reaper, p.PID)
+		}
 		if p.forks != nil {
 			if err := p.forks.Begin(p.launched.Reaper); err != nil {
 				return nil, nil, errors.Join(err, listener.Close(), p.Close())
@@ -110,7 +116,7 @@ func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 			return nil, nil, errors.Join(fmt.Errorf("keep the ruleset: %w", err), listener.Close(), p.Close())
 		}
 		p.deputy = deputy.New(ruleset)
-		p.network = performNetwork(preparation.network, preparation.judge, p.deputy, preparation.chains)
+		p.network = performNetwork(preparation.network, preparation.judge, p.narrowing, p.deputy, preparation.chains)
 		p.supervise(supervise.New(listener, preparation.chains, p.launched.Reaper))
 	}
 	return p, nil, nil

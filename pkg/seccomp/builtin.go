@@ -35,7 +35,7 @@ var builtinChecks = map[string]*check{
 func (f *Filter) optional(numbers []int) {
 	for _, nr := range numbers {
 		if v := f.find(nr); v.Action == Allow {
-			v.notify()
+			v.Action = Notify // of sendto only what has an address, see networkRules
 		}
 	}
 }

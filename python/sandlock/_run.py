@@ -33,6 +33,8 @@ from .stdio import Readable
 if TYPE_CHECKING:
     import asyncio
 
+    from .policy_fn import PolicyContext
+
 
 __all__ = ["Run", "Supervision"]
 
@@ -46,6 +48,8 @@ class Supervision:
 
     chains: Mapping[int, Chain]
     threads: int
+    policy: PolicyContext | None = None
+    """What a policy function may restrict."""
 
 
 class Run:
@@ -66,6 +70,8 @@ class Run:
         self.independent = False
         """Whether it belongs to a Process of the user's."""
         self._handle: int = core().core_New()
+        if supervision.policy is not None:
+            supervision.policy._bind(self._handle)
         self._held = HeldCalls(self._handle)
         self._parts = Parts(self._handle)
         self._serving = Serving(self._handle)
@@ -85,6 +91,7 @@ class Run:
         """
         chains, threads = self._supervision.chains, self._supervision.threads
         request["workers"] = threads
+        request["narrow"] = self._supervision.policy is not None
         request["chains"] = [_chain_request(number, chain) for number, chain in chains.items()]
         try:
             core().core_Start(self._handle, encode(request), environment())

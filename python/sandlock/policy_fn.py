@@ -5,18 +5,20 @@ from __future__ import annotations
 import errno
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Union
 
 from ._chain import Chain, Link, chains_of
 from ._denied import DeniedPaths, PathEnforcer
+from ._extension import core
+from ._peers import NETWORK_CALLS, address_of, networks, peer_of
 from ._process import lineage
 from ._request import StrPath
 from ._syscalls import name_of, numbers_of
 from .actions import NotifAction
 from .context import HandlerCtx
-from .errors import NotifError
+from .errors import NotifError, from_core
 from .handler import Handler, OnException
 
 __all__ = ["PolicyContext", "PolicyFn", "SyscallEvent", "policy_chains"]
@@ -26,6 +28,7 @@ _log = logging.getLogger("sandlock.audit")
 _CONTINUE = NotifAction.continue_()
 
 FILE = "file"
+NETWORK = "network"
 PROCESS = "process"
 MEMORY = "memory"
 
@@ -60,6 +63,7 @@ _FILE_CALLS = (
 _EXECUTION_CALLS = ("execve", "execveat")
 _CATEGORIES = {
     FILE: _FILE_CALLS,
+    NETWORK: NETWORK_CALLS,
     PROCESS: ("clone", "fork", "vfork", *_EXECUTION_CALLS),
     MEMORY: ("mmap", "mremap", "brk"),
 }
@@ -101,10 +105,60 @@ Verdict = Union[bool, int, str, None]
 
 
 class PolicyContext:
-    """What a ``policy_fn`` may restrict while the command runs. It may be kept, and used by any thread."""
+    """What a ``policy_fn`` may restrict while the command runs. It may be kept, and used by any thread.
+
+    Once the command is gone, nothing is restricted any more, and nothing is wrong.
+    """
 
     def __init__(self) -> None:
         self._paths = DeniedPaths()
+        self._run = 0
+
+    def restrict_network(self, ips: Iterable[str]) -> None:
+        """Let the command reach no other addresses or networks than these from now on; ``[]`` is none.
+
+        It holds for calls that name an address. What is connected stays connected.
+
+        Raises:
+            ValueError: an entry is no address and no network, such as ``"192.0.2.1"`` and ``"2001:db8::/32"``.
+        """
+        self._tell(core().core_RestrictNetwork, 0, False, networks("restrict_network", ips))
+
+    def grant_network(self, ips: Iterable[str]) -> None:
+        """Add addresses to those of :meth:`restrict_network`. It grants nothing beyond the policy."""
+        self._tell(core().core_RestrictNetwork, 0, True, networks("grant_network", ips))
+
+    def restrict_pid_network(self, pid: int, ips: Iterable[str]) -> None:
+        """Do as :meth:`restrict_network` for a process and its descendants, on top of what holds for all.
+
+        An orphan, whose parent is gone, gets what all such restrictions have in common: nobody knows whose it is.
+        """
+        _check_number("restrict_pid_network: pid", pid)
+        self._tell(core().core_RestrictNetwork, pid, False, networks("restrict_pid_network", ips))
+
+    def restrict_max_memory(self, bytes: int) -> None:
+        """Lower ``max_memory`` from now on: a tree that uses more is killed. A higher number changes nothing."""
+        _check_number("restrict_max_memory: bytes", bytes)
+        self._tell(core().core_RestrictMemory, bytes)
+
+    def restrict_max_processes(self, n: int) -> None:
+        """Lower ``max_processes`` from now on: forks beyond fail with EAGAIN. A higher number changes nothing."""
+        _check_number("restrict_max_processes: n", n)
+        self._tell(core().core_RestrictProcesses, n)
+
+    def _bind(self, run: int) -> None:
+        """Say what it restricts: the handle of the run in Go."""
+        self._run = run
+
+    def _expect(self, ctx: HandlerCtx, address: bytes) -> None:
+        """Let a call go on with the address that was judged, and no other."""
+        self._tell(core().core_Expect, ctx.id, ctx.pid, address.hex())
+
+    def _tell(self, call: Callable[..., bool], *arguments: object) -> None:
+        try:
+            call(self._run, *arguments)
+        except RuntimeError as error:
+            raise from_core(error) from None
 
     def deny_path(self, path: StrPath) -> None:
         """Deny opening, executing and changing a file, or a folder with all that is beneath, from now on.
@@ -134,23 +188,27 @@ class _Asker(Handler):
 
     def handle(self, ctx: HandlerCtx) -> NotifAction:
         try:
-            event = self._event(ctx)
+            address = address_of(ctx) if self.calls[ctx.syscall_nr] == NETWORK else b""
+            event = self._event(ctx, address)
         except (NotifError, OSError):
             if ctx._waits():
                 raise
             return NotifAction.errno(errno.EINTR)  # the child is gone: nobody gets it
         action = self._action(event, self._function(event, self._context))
+        if event.category == NETWORK and action == _CONTINUE:
+            self._context._expect(ctx, address)
         return NotifAction.errno(errno.EACCES) if event.denied and action == _CONTINUE else action
 
-    def _event(self, ctx: HandlerCtx) -> SyscallEvent:
+    def _event(self, ctx: HandlerCtx, address: bytes) -> SyscallEvent:
         category = self.calls[ctx.syscall_nr]
+        host, port = peer_of(address)
         pid, parent = lineage(ctx.pid)
         executes = ctx.syscall_nr in self._executions
         argv = _arguments(ctx, ctx.args[2 if ctx.syscall_nr == self._executions[-1] else 1]) if executes else None
         denied = (category == FILE or executes) and self._context._paths.deny_call(ctx)
         if not ctx._waits():
             raise NotifError("the call is over")
-        return SyscallEvent(name_of(ctx.syscall_nr), category, pid, parent, argv=argv, denied=denied)
+        return SyscallEvent(name_of(ctx.syscall_nr), category, pid, parent, host, port, argv, denied)
 
     def _action(self, event: SyscallEvent, verdict: Verdict) -> NotifAction:
         if verdict is None or verdict is False:
@@ -185,6 +243,7 @@ def policy_chains(
     chains: Mapping[int, Chain],
     on_exception: OnException,
     timeout: float | None,
+    has_network: bool,
 ) -> dict[int, Chain]:
     """Return the chains of a run with those of its policy function: it is asked before the other handlers, and what
     its context denies is enforced after them.
@@ -195,6 +254,8 @@ def policy_chains(
     _check(function)
     asker = _Asker(function, context)  # type: ignore[arg-type]
     first = {number: _link(asker, on_exception, timeout) for number in asker.calls}
+    if not has_network:  # then there is nothing to judge
+        first = {number: link for number, link in first.items() if asker.calls[number] != NETWORK}
     enforcer = PathEnforcer(context._paths)
     last = {number: _link(enforcer, on_exception, timeout) for number in numbers_of(_FILE_CALLS)}
     joined = dict(chains)
@@ -203,6 +264,13 @@ def policy_chains(
         enforcing = (last[number],) if number in last else ()
         joined[number] = Chain(chain.observers, (link, *chain.deciders, *enforcing), optional=number not in chains)
     return joined
+
+
+def _check_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, not {value!r}")
+    if not 0 < value < 2**63:
+        raise ValueError(f"{name} must be positive, not {value}")
 
 
 def _link(handler: Handler, on_exception: OnException, timeout: float | None) -> Link:

@@ -129,9 +129,9 @@ class Sandbox:
     """Protections that are never enforced."""
 
     policy_fn: PolicyFn | None = None
-    """Called with a :class:`SyscallEvent` and a :class:`PolicyContext` for each call about files, processes and memory,
-    from several threads at once: it can deny the call, and restrict what may be done from then on. See
-    docs/policy_fn.md."""
+    """Called with a :class:`SyscallEvent` and a :class:`PolicyContext` for each call about files, the network,
+    processes and memory, from several threads at once: it can deny the call, and restrict what may be done from then
+    on. See docs/policy_fn.md."""
 
     name: str | None = None
     """At most 64 bytes; by default ``sandbox-{pid}-{n}``."""
@@ -471,11 +471,14 @@ class Sandbox:
         if not 1 <= threads <= _MAX_THREADS:
             raise ValueError(f"handler_threads must be from 1 to {_MAX_THREADS}, not {threads}")
         chains = chains_of(handlers, self.on_exception, timeout)
-        if self.policy_fn is not None:
-            from .policy_fn import PolicyContext, policy_chains
+        if self.policy_fn is None:
+            return Supervision(chains, threads)
+        from .policy_fn import PolicyContext, policy_chains
 
-            chains = policy_chains(self.policy_fn, PolicyContext(), chains, self.on_exception, timeout)
-        return Supervision(chains, threads)
+        context = PolicyContext()
+        has_network = any((self.net_allow, self.net_deny, self.net_allow_bind, self.net_deny_bind))
+        chains = policy_chains(self.policy_fn, context, chains, self.on_exception, timeout, has_network)
+        return Supervision(chains, threads, context)
 
 
 def _check_name(name: object) -> None:
