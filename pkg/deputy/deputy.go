@@ -19,7 +19,8 @@ const maxThreads = 64
 
 // A Deputy performs calls for the tasks of one sandbox.
 type Deputy struct {
-	ruleset int
+	ruleset  int
+	identity *identity
 
 	mu      sync.Mutex
 	idle    []*thread

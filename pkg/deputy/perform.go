@@ -129,6 +129,7 @@ func (r *request) doStat(address uint64, follow bool) Result {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return failed(err)
 	}
+	r.identity.show(&st.Uid, &st.Gid)
 	return give(bytesOf(&st), address, 0)
 }
 
@@ -142,6 +143,7 @@ func (r *request) doStatx() Result {
 	if err := unix.Statx(fd, "", int(r.flags)|unix.AT_EMPTY_PATH, int(uint32(r.args[3])), &st); err != nil {
 		return failed(err)
 	}
+	r.identity.show(&st.Uid, &st.Gid)
 	return give(bytesOf(&st), r.args[4], 0)
 }
 
@@ -186,7 +188,11 @@ func (r *request) doChown(uid, gid uint64, follow bool) Result {
 		return failed(err)
 	}
 	defer unix.Close(fd)
-	return returned(unix.Fchownat(fd, "", int(int32(uid)), int(int32(gid)), unix.AT_EMPTY_PATH))
+	user, group := uint32(uid), uint32(gid)
+	if err := r.identity.mean(&user, &group); err != nil {
+		return failed(err)
+	}
+	return returned(unix.Fchownat(fd, "", int(int32(user)), int(int32(group)), unix.AT_EMPTY_PATH))
 }
 
 func (r *request) doUtimensat() Result {

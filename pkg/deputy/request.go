@@ -15,11 +15,12 @@ import (
 // A request is one call that is being performed.
 type request struct {
 	*notify.Notification
-	caller caller
-	args   [6]uint64
-	flags  uint64 // AT_..., or RENAME_...
-	places []place
-	input  []byte // the struct that the call reads beside its paths
+	identity *identity
+	caller   caller
+	args     [6]uint64
+	flags    uint64 // AT_..., or RENAME_...
+	places   []place
+	input    []byte // the struct that the call reads beside its paths
 
 	judged   map[string]bool // nil: whatever the paths lead to
 	unjudged string
@@ -61,7 +62,7 @@ func (d *Deputy) perform(n *notify.Notification, judged map[string]bool, paths [
 	if len(paths) != len(c.paths) {
 		return Result{}, fmt.Errorf("system call %d takes %d paths, not %d", n.Syscall(), len(c.paths), len(paths))
 	}
-	r := &request{Notification: n, args: n.Args(), judged: judged, taken: make(map[ownFile]int)}
+	r := &request{Notification: n, identity: d.identity, args: n.Args(), judged: judged, taken: make(map[ownFile]int)}
 	defer r.close()
 	if err := r.gather(c, paths); err != nil {
 		return failed(err), nil

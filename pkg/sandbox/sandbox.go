@@ -116,6 +116,9 @@ func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 			return nil, nil, errors.Join(fmt.Errorf("keep the ruleset: %w", err), listener.Close(), p.Close())
 		}
 		p.deputy = deputy.New(ruleset)
+		if id := preparation.spec.Identity; id != nil {
+			p.deputy.ShowAs(id.UID, id.GID)
+		}
 		p.network = performNetwork(preparation.network, preparation.judge, p.narrowing, p.deputy, preparation.chains)
 		p.supervise(supervise.New(listener, preparation.chains, p.launched.Reaper))
 	}

@@ -12,6 +12,7 @@ import pytest
 
 from sandlock import ConfinementError, ExitReason
 from sandlock.presets import PathDenyHandler
+from tests.support.handlers import Do
 from tests.support.processes import run_host
 from tests.support.sandboxes import tool_sandbox
 
@@ -72,6 +73,26 @@ def test_handlers_decide_there(tmp_path: Path) -> None:
     result = box.run(["sh", "-c", script, tmp_path], handlers=[("openat", handler)])
     assert (result.stdout, result.exit_code) == (b"open", 1)
     assert not result.handler_errors
+
+
+def test_performed_calls_tell_the_same(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    script = """
+        stat -c "%u %g" "$0/file" /etc/passwd
+        for ids in 1000:1001 1000 :1001 0:0 7 :7; do chown $ids "$0/file" 2>/dev/null; echo $?; done
+        chown 7 "$0/file"
+    """
+    box = tool_sandbox(writable=[tmp_path], uid=1000, gid=1001)
+    bare = box.run(["sh", "-c", script, tmp_path])
+    performed = box.run(
+        ["sh", "-c", script, tmp_path],
+        handlers=[(name, Do(lambda ctx: ctx.perform())) for name in ("statx", "newfstatat", "fchownat")],
+    )
+    assert (performed.stdout, performed.stderr) == (bare.stdout, bare.stderr)
+    assert bare.stdout.startswith(b"1000 1001\n")
+    assert not performed.handler_errors
+    made = os.stat(tmp_path / "file")
+    assert (made.st_uid, made.st_gid) == (os.geteuid(), os.getegid())
 
 
 @pytest.mark.parametrize("umask", [0, 0o22, 0o777])
