@@ -34,6 +34,9 @@ func explain(path string, err error) (problem, hint string) {
 		if _, gone := unix.Getcwd(make([]byte, unix.PathMax)); !strings.HasPrefix(path, "/") && gone == unix.ENOENT {
 			return "is a relative path, and the working directory has been deleted", "write an absolute path, or change to a folder that exists"
 		}
+		if path == "~" || strings.HasPrefix(path, "~/") {
+			return "does not exist", "write the home folder in full: only shells expand ~"
+		}
 		return "does not exist", "create it first, or take it out of the list"
 	case unix.EACCES:
 		return "is behind a folder that this user may not search", "ask for the x permission on the folders that lead to it, or take it out of the list"

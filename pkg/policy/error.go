@@ -14,36 +14,27 @@ type Error struct {
 	Problem string // what is wrong with it, as the rest of a sentence that begins with the value
 	Hint    string // what to do about it
 	Cause   error  // the system's error behind it, or nil
-
-	nameless bool // whether the message leaves the field out
 }
 
 // Error reads as a sentence. It is always printable UTF-8, whatever bytes the value holds.
 func (e *Error) Error() string {
-	text := e.subject() + e.Problem
+	subject := fieldName(e.Field)
+	if e.Value != nil {
+		subject += ":"
+	}
+	return subject + " " + e.withoutField()
+}
+
+// withoutField is the sentence for a message that names the place already.
+func (e *Error) withoutField() string {
+	text := e.Problem
+	if e.Value != nil {
+		text = quote(e.Value) + " " + text
+	}
 	if e.Hint != "" {
 		text += "; " + e.Hint
 	}
 	return text
-}
-
-func (e *Error) subject() string {
-	switch {
-	case e.nameless && e.Value == nil:
-		return ""
-	case e.nameless:
-		return quote(e.Value) + " "
-	case e.Value == nil:
-		return fieldName(e.Field) + " "
-	}
-	return fieldName(e.Field) + ": " + quote(e.Value) + " "
-}
-
-// withoutField is the error for a message that names the place already.
-func (e *Error) withoutField() *Error {
-	nameless := *e
-	nameless.nameless = true
-	return &nameless
 }
 
 func (e *Error) Unwrap() error { return e.Cause }

@@ -35,6 +35,9 @@ func expanded(value any, variables map[string]string, isPath bool) (any, *Error)
 }
 
 func expandedText(text string, variables map[string]string, isPath bool) (string, *Error) {
+	if isPath && (text == "~" || strings.HasPrefix(text, "~/")) {
+		return "", &Error{Value: text, Problem: "begins with ~, which only shells expand", Hint: "write ${HOME}"}
+	}
 	var done strings.Builder
 	rest := text
 	for {

@@ -35,18 +35,18 @@ func parseLayer(file string, text []byte, variables map[string]string) (*layer, 
 		switch {
 		case name == extendsKey:
 			if err := optionalString(&l.extends, document[name]); err != nil {
-				return nil, misplaced(where, err)
+				return nil, &ProfileError{where, err}
 			}
 			l.places[extendsKey] = where
 		case !slices.Contains(sections(), name):
-			return nil, misplaced(where, unknownSection(name))
+			return nil, &ProfileError{where, unknownSection(name)}
 		case !isSection:
-			return nil, misplaced(where, wrongType(document[name], "a section with keys"))
+			return nil, &ProfileError{where, wrongType(document[name], "a section with keys")}
 		}
 		for _, key := range lines.inOrder(name, table) {
 			where.Line, where.Key = lines[pathOf(name, key)], key
 			if err := l.take(where, table[key], variables); err != nil {
-				return nil, misplaced(where, err)
+				return nil, &ProfileError{where, err}
 			}
 		}
 	}

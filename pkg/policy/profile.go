@@ -71,7 +71,7 @@ func (p *Profile) takeCommand(places map[string]place) error {
 	program, hasProgram := p.Fields[execField].(string)
 	arguments, hasArguments := p.Fields[argsField].([]any)
 	if hasArguments && !hasProgram {
-		return misplaced(places[argsField], &Error{Problem: "is there without exec", Hint: "add the program"})
+		return &ProfileError{places[argsField], &Error{Problem: "is there without exec", Hint: "add the program"}}
 	}
 	if hasProgram {
 		p.Command = []string{program}
@@ -94,5 +94,5 @@ func (p *Profile) validate(places map[string]place) error {
 	if !ok {
 		return err
 	}
-	return misplaced(cmp.Or(places[fault.Field], place{File: p.Files[len(p.Files)-1]}), fault)
+	return &ProfileError{cmp.Or(places[fault.Field], place{File: p.Files[len(p.Files)-1]}), fault}
 }

@@ -8,7 +8,7 @@ import (
 // ProfileError is what is wrong with the text of a profile.
 type ProfileError struct {
 	place
-	Err error // what is wrong there, an *Error without a Field or one of the TOML decoder
+	Err error // what is wrong there, an *Error or one of the TOML decoder
 }
 
 // place is where something stands: [section] key in a line of a file.
@@ -35,13 +35,12 @@ func (e *ProfileError) Error() string {
 	case e.Key != "":
 		fmt.Fprintf(&text, "%s: ", keyName(e.Key))
 	}
-	text.WriteString(e.Err.Error())
+	if fault, ok := e.Err.(*Error); ok {
+		text.WriteString(fault.withoutField())
+	} else {
+		text.WriteString(e.Err.Error())
+	}
 	return text.String()
-}
-
-// misplaced says where an error of a policy stands.
-func misplaced(where place, err *Error) *ProfileError {
-	return &ProfileError{where, err.withoutField()}
 }
 
 func (e *ProfileError) Unwrap() error { return e.Err }

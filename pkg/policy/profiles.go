@@ -28,7 +28,7 @@ func (p *Profiles) layers(nameOrPath string) ([]*layer, error) {
 	for next := nameOrPath; ; {
 		file, err := p.find(next, layers)
 		if err != nil && asked.File != "" {
-			return nil, misplaced(asked, err)
+			return nil, &ProfileError{asked, err}
 		}
 		if err != nil {
 			return nil, err
@@ -36,10 +36,10 @@ func (p *Profiles) layers(nameOrPath string) ([]*layer, error) {
 		text, err := readSmall(file)
 		if err != nil && asked.File != "" {
 			err.Value = file
-			return nil, misplaced(asked, err)
+			return nil, &ProfileError{asked, err}
 		}
 		if err != nil {
-			return nil, misplaced(place{File: file}, err)
+			return nil, &ProfileError{place{File: file}, err}
 		}
 		l, failed := parseLayer(file, text, p.Variables)
 		if failed != nil {

@@ -184,6 +184,15 @@ def test_disable_network_does_not_open_it() -> None:
         assert both(Protection.NET_TCP, code, server.getsockname()[1]) == (EACCES, EACCES)
 
 
+def test_disable_network_leaves_its_rules_to_the_supervisor() -> None:
+    connect = "socket.create_connection(('127.0.0.1', int(sys.argv[1])))"
+    with socket.create_server(("127.0.0.1", 0)) as granted, socket.create_server(("127.0.0.1", 0)) as other:
+        port = granted.getsockname()[1]
+        for rule in (f"tcp://*:{port}", f"tcp://127.0.0.1:{port}"):
+            assert both(Protection.NET_TCP, connect, port, net_allow=rule) == ("done", "done")
+            assert both(Protection.NET_TCP, connect, other.getsockname()[1], net_allow=rule) == (EACCES, EACCES)
+
+
 def test_disable_abstract_sockets_does_not_open_them() -> None:
     name = f"\0sandlock-{os.getpid()}"
     with socket.socket(socket.AF_UNIX) as listener:
