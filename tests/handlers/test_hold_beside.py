@@ -79,6 +79,21 @@ def test_an_awaited_command(step_box: Sandbox, command: list[str]) -> None:
     assert asyncio.run(main()).stdout.split() == [b"7", b"0"]
 
 
+def test_a_command_that_is_paused(box: Sandbox) -> None:
+    """It can be answered meanwhile, and goes on with that answer."""
+    hold = HoldAll()
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(box.run, ["sh", "-c", "cd / || echo refused"], handlers=[("chdir", hold)], timeout=60)
+        (ctx,) = hold.wait(box, 1)
+        box.pause()
+        assert box.held == [ctx]
+        assert ctx.read_path() == "/"
+        assert box.answer(ctx, EPERM)
+        assert not run.done()
+        box.resume()
+        assert run.result(PATIENCE).stdout == b"refused\n"
+
+
 def test_asked_for_while_the_run_ends(box: Sandbox) -> None:
     """Whoever looks just then finds nothing held, and answers nothing."""
     stop = threading.Event()

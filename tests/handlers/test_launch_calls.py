@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
-from sandlock import ExitReason, NotifAction, PolicyError, Sandbox, _core
+from sandlock import ExitReason, HandlerCtx, NotifAction, PolicyError, Sandbox, _core
 from tests.support.call import call
 from tests.support.handlers import Answer
 from tests.support.programs import Program
-from tests.support.sandboxes import tool_sandbox
+from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
 
 LAUNCH = ["execve", "dup3", "close_range", "futex", "prctl", "setsid", "fchdir", "prlimit64", "rt_sigprocmask", "close"]
 
@@ -73,6 +76,27 @@ def test_the_commands_own_execve(box: Sandbox) -> None:
     script = "/bin/true; (exec /bin/true); exec /bin/sh -c 'exec /bin/true'"
     box.run(["sh", "-c", script], handlers=[("execve", answer)], check=True)
     assert answer.calls == 5
+
+
+class Awaiting(Answer):
+    async def handle(self, ctx: HandlerCtx) -> NotifAction:  # type: ignore[override]
+        await asyncio.sleep(0)
+        return super().handle(ctx)
+
+
+@pytest.mark.parametrize("kind", [Answer, Awaiting])
+def test_execve_of_a_thread_that_does_not_lead(kind: type[Answer]) -> None:
+    """The others die of it, and it goes on under the number of the process."""
+    script = """
+        import os, threading
+        threading.Thread(target=os.execv, args=("/bin/echo", ["echo", "hello"])).start()
+        threading.Event().wait()
+    """
+    answer = kind()
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    result = tool_sandbox(PYTHON_PATHS).run(command, handlers=[("execve", answer)], timeout=60)
+    assert (result.success, result.stdout, result.handler_errors) == (True, b"hello\n", [])
+    assert answer.calls == 2
 
 
 def handled(box: Sandbox) -> dict[str, Answer]:
