@@ -106,7 +106,7 @@ func must[T any](value T, err error) func(*testing.T) T {
 func TestRun(t *testing.T) {
 	before := descriptors(t)
 	fields := captured("sh", "-c", `cat; printf '\377' >&2; exit 3`)
-	fields["stdin"], fields["input"] = stdioPipe, characters("in \xff")
+	fields["stdin"], fields["input"] = stdioPipe, []byte("in \xff")
 	handle := begin(t, fields)
 	if pid := must(PID(handle))(t); pid <= 0 {
 		t.Errorf("the command's number is %d", pid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import fcntl
 import io
 import os
@@ -71,7 +72,7 @@ class Stdio:
         names = ("stdin", "stdout", "stderr", "terminal", "files")
         request: dict[str, Any] = {name: getattr(self, name) for name in names}
         if self.stdin == CAPTURE:
-            request["input"] = self.input.decode("latin-1")
+            request["input"] = binascii.b2a_base64(self.input, newline=False).decode()
         return request
 
 
