@@ -50,7 +50,7 @@ func (o *binding) try(c *call) (int64, error) {
 	return 0, err
 }
 
-func (o *binding) cutShort(reason error) (int64, error) { return 0, reason }
+func (o *binding) cutShort(_ *call, reason error) (int64, error) { return 0, reason }
 
 // listening is listen(2), which binds a socket that has no port to one that the kernel picks.
 type listening struct{ backlog int }
@@ -86,7 +86,7 @@ func (o *listening) try(c *call) (int64, error) {
 	return 0, err
 }
 
-func (o *listening) cutShort(reason error) (int64, error) { return 0, reason }
+func (o *listening) cutShort(_ *call, reason error) (int64, error) { return 0, reason }
 
 // port is the own port, 0 for none.
 func (s *socket) port() (uint16, error) {

@@ -74,7 +74,7 @@ func (o *connecting) connect(s *socket) error {
 	return nil
 }
 
-func (o *connecting) cutShort(reason error) (int64, error) {
+func (o *connecting) cutShort(_ *call, reason error) (int64, error) {
 	if reason == errTimeout {
 		return 0, o.waited
 	}

@@ -82,7 +82,7 @@ type operation interface {
 	// try goes as far as it can without waiting. ErrNotYet says that the kernel would wait until one can write.
 	try(*call) (value int64, err error)
 	// cutShort is what the task gets when the wait ends early, nil for what the kernel gives when nothing was done.
-	cutShort(reason error) (value int64, err error)
+	cutShort(c *call, reason error) (value int64, err error)
 }
 
 // errNotYet is what an operation gives that has to wait for its socket.
@@ -98,7 +98,8 @@ type call struct {
 	patience time.Duration // 0 for ever
 	deadline time.Time
 	doubts   int  // how often a signal was seen that may be another thread's
-	spun     bool // tried since the last tick, although the socket seemed ready
+	moved    bool // something was sent
+	spun     bool // nothing was since the last tick, although the socket seemed ready
 }
 
 func (c *call) close() {

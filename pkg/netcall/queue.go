@@ -146,8 +146,9 @@ func (q *queue) poll(calls []*call) (ready []bool) {
 
 // proceed tries a call again, and reports whether it is over.
 func (c *call) proceed(p *Performer) bool {
-	c.spun = true // until the next tick: a socket may seem ready and not be
+	c.moved = false
 	over, err := p.attempt(c)
+	c.spun = !c.moved // a socket may seem ready and not be: then not before the next tick
 	return over || err != nil
 }
 
@@ -158,7 +159,7 @@ func (c *call) look() (over bool) {
 		return true
 	}
 	if !c.deadline.IsZero() && time.Now().After(c.deadline) {
-		c.answer(c.cutShort(errTimeout))
+		c.answer(c.cutShort(c, errTimeout))
 		return true
 	}
 	s, err := statusOf(c.n.Task())
@@ -172,9 +173,9 @@ func (c *call) look() (over bool) {
 	const isOurs = 3 // nobody else takes it
 	switch {
 	case certain && c.patience == 0:
-		c.answer(c.cutShort(errRestart))
+		c.answer(c.cutShort(c, errRestart))
 	case certain || c.doubts >= isOurs:
-		c.answer(c.cutShort(unix.EINTR))
+		c.answer(c.cutShort(c, unix.EINTR))
 	default:
 		return false
 	}

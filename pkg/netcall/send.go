@@ -14,6 +14,9 @@ const (
 	chunk = 1 << 18
 	// maxDatagram bounds what is copied for a datagram. UDP takes 64 kB, a Unix socket what its buffer holds.
 	maxDatagram = 1 << 25
+	// turn is how much is sent before other calls get their turn, and perMessage what one counts beside its data.
+	turn       = 1 << 20
+	perMessage = 1 << 12
 )
 
 // sending is sendto, sendmsg, or sendmmsg with its vector.
@@ -76,10 +79,11 @@ func newSending(flags uint64) (*sending, error) {
 // nothing is a call that does nothing.
 type nothing struct{}
 
-func (nothing) try(*call) (int64, error)             { return 0, nil }
-func (nothing) cutShort(reason error) (int64, error) { return 0, reason }
+func (nothing) try(*call) (int64, error)                      { return 0, nil }
+func (nothing) cutShort(_ *call, reason error) (int64, error) { return 0, reason }
 
 func (o *sending) try(c *call) (int64, error) {
+	left := turn
 	for {
 		if o.message == nil {
 			var err error
@@ -89,7 +93,8 @@ func (o *sending) try(c *call) (int64, error) {
 			}
 		}
 		m := o.message
-		if err := o.send(c, m); err != nil && m.sent == 0 {
+		left -= perMessage
+		if err := o.send(c, m, &left); err != nil && m.sent == 0 {
 			return o.result(err)
 		} else if errors.Is(err, errNotYet) {
 			return 0, err
@@ -102,7 +107,12 @@ func (o *sending) try(c *call) (int64, error) {
 		}
 		o.done, o.message = o.done+1, nil
 		c.release()
-		if o.done == o.count || m.sent < m.total {
+		switch {
+		case o.done == o.count || m.sent < m.total:
+			return int64(o.done), nil
+		case left <= 0 && o.waits(c):
+			return 0, errNotYet
+		case left <= 0:
 			return int64(o.done), nil
 		}
 	}
@@ -122,18 +132,26 @@ func (c *call) tellSent(entry uint64, sent int) error {
 }
 
 // cutShort gives what was sent before the wait ended.
-func (o *sending) cutShort(reason error) (int64, error) {
+func (o *sending) cutShort(c *call, reason error) (int64, error) {
 	if reason == errTimeout {
 		reason = unix.EAGAIN
 	}
-	if o.count == 0 && o.message.sent > 0 {
-		return int64(o.message.sent), nil
+	switch m := o.message; {
+	case m == nil || m.sent == 0:
+		return o.result(reason)
+	case o.count == 0:
+		return int64(m.sent), nil
+	default:
+		if err := c.tellSent(o.vector+uint64(o.done*mmsghdrSize), m.sent); err != nil {
+			return o.result(err)
+		}
+		return int64(o.done + 1), nil
 	}
-	return o.result(reason)
 }
 
-// send sends what is left of a message. errNotYet says that the kernel would wait to send more.
-func (o *sending) send(c *call, m *message) error {
+// send sends what is left of a message, as far as there is something left of the turn. errNotYet says that the kernel
+// would go on.
+func (o *sending) send(c *call, m *message, left *int) error {
 	stream := c.socket.kind == unix.SOCK_STREAM
 	limit := maxDatagram
 	if stream {
@@ -152,24 +170,34 @@ func (o *sending) send(c *call, m *message) error {
 			return err
 		})
 		switch {
-		case errors.Is(err, unix.EAGAIN) && o.flags&unix.MSG_DONTWAIT == 0 && !c.doesNotWait():
+		case errors.Is(err, unix.EAGAIN) && o.waits(c):
 			return errNotYet
 		case errors.Is(err, unix.EPIPE) && stream && m.sent == 0 && o.flags&unix.MSG_NOSIGNAL == 0:
 			return errors.Join(err, c.breakPipe())
 		case err != nil:
 			return err
 		}
-		if m.sent += count; m.sent >= m.total || !stream {
+		c.moved = true
+		m.sent, *left = m.sent+count, *left-count
+		switch {
+		case m.sent >= m.total || !stream:
+			return nil
+		case *left <= 0 && o.waits(c):
+			return errNotYet
+		case *left <= 0:
 			return nil
 		}
 	}
 }
 
-// doesNotWait is nonblocking while no connection is being started.
-func (c *call) doesNotWait() bool {
-	c.modes.Lock()
+// waits reports whether the kernel would wait to send more.
+func (o *sending) waits(c *call) bool {
+	if o.flags&unix.MSG_DONTWAIT != 0 {
+		return false
+	}
+	c.modes.Lock() // no connection is being started
 	defer c.modes.Unlock()
-	return c.socket.nonblocking()
+	return !c.socket.nonblocking()
 }
 
 // breakPipe signals the task as the kernel does when nobody reads what is sent.

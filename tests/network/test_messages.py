@@ -285,3 +285,31 @@ for _ in range(20):
     before = open_fds()
     run(box, script)
     assert open_fds() == before
+
+
+def test_many_large_messages_at_once() -> None:
+    """They take turns, in the order of each; data go through unharmed."""
+    script = """
+import hashlib
+def pump(seed):
+    ours, theirs = socket.socketpair()
+    data = bytes(range(seed, seed + 200)) * 100_000
+    there = hashlib.sha256()
+    def read():
+        while some := theirs.recv(1 << 20):
+            there.update(some)
+    reading = threading.Thread(target=read)
+    reading.start()
+    sent = ours.sendmsg([data])
+    ours.close()
+    reading.join()
+    tell.append(sent == len(data) and there.digest() == hashlib.sha256(data).digest())
+tell = []
+threads = [threading.Thread(target=pump, args=(seed,)) for seed in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(tell)
+"""
+    assert lines(run(supervised(), script)) == ["[True, True, True, True]"]
