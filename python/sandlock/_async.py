@@ -48,6 +48,7 @@ class LoopSide:
         self._failures = failures
         self._held = held
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._begun: set[int] = set()  # a task that is cancelled before its first step tells nobody
         self._most_threads = threads
         self._free: asyncio.Semaphore | None = None  # of the loop, which Python 3.9 wants to see running
         self._asked: dict[asyncio.Future[_Outcome], threading.Thread] = {}  # synchronous handlers at work
@@ -107,11 +108,16 @@ class LoopSide:
                 return
             task = self._loop.create_task(self._decide(chain, ctx))
             self._tasks[ctx.id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(ctx.id, None))
+        task.add_done_callback(lambda _: self._forget(ctx.id))
         if self._sweeper is None:
             self._sweeper = self._loop.create_task(self._sweep())
 
+    def _forget(self, id: int) -> None:
+        del self._tasks[id]
+        self._begun.discard(id)
+
     async def _decide(self, chain: Chain, ctx: HandlerCtx) -> None:
+        self._begun.add(ctx.id)
         steps = deciding(self._run, chain, ctx, self._failures)
         try:
             link = next(steps)
@@ -186,7 +192,7 @@ class LoopSide:
         while self._tasks:
             await asyncio.sleep(_SWEEP)
             for id, task in list(self._tasks.items()):
-                if not self._waits(id):
+                if id in self._begun and not self._waits(id):
                     task.cancel()
         self._sweeper = None
 

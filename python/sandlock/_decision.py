@@ -14,7 +14,7 @@ from .errors import NotifError, from_core
 from .handler import HandlerCtx
 from .result import HandlerFailure
 
-__all__ = ["Decided", "Failures", "TooLateError", "ask", "decide", "deciding", "discard", "give"]
+__all__ = ["Decided", "Failures", "TooLateError", "ask", "decide", "deciding", "discard", "give", "tell"]
 
 _log = logging.getLogger("sandlock")
 
@@ -121,7 +121,7 @@ def deciding(run: int, chain: Chain, ctx: HandlerCtx, failures: Failures) -> Gen
         except TooLateError:
             if not chain.is_timed or _go_on(run, chain, ctx, stage, None):
                 return None  # it was not the time: the child is gone
-            _tell(chain, ctx, chain.constants[stage], failures)
+            tell(chain, ctx, chain.constants[stage], failures)
             return None
         except BaseException as error:
             exception = error
@@ -138,7 +138,7 @@ def deciding(run: int, chain: Chain, ctx: HandlerCtx, failures: Failures) -> Gen
         if exception is not None:
             failures.record(link, ctx, exception, action)
         if last or not in_time:
-            _tell(chain, ctx, action, failures)
+            tell(chain, ctx, action, failures)
             return (action, link) if in_time else None
     raise AssertionError("a chain has at least one handler")
 
@@ -151,7 +151,7 @@ def _go_on(run: int, chain: Chain, ctx: HandlerCtx, stage: int, seconds: float |
     )
 
 
-def _tell(chain: Chain, ctx: HandlerCtx, action: NotifAction, failures: Failures) -> None:
+def tell(chain: Chain, ctx: HandlerCtx, action: NotifAction, failures: Failures) -> None:
     """Tell the observers what was decided."""
     for link in chain.observers:
         try:

@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from ._chain import Chain
 from ._decision import Failures
 from ._extension import core
+from ._held import HeldCalls
 from .protection import Protection
 from .result import ExitReason, HandlerFailure, Result
 
 __all__ = ["result_of"]
 
 
-def result_of(run: int, chains: Mapping[int, Chain], failures: Failures, degraded: list[Protection]) -> Result:
+def result_of(
+    run: int, chains: Mapping[int, Chain], failures: Failures, held: HeldCalls, degraded: list[Protection]
+) -> Result:
     """Return the result of a run, given by its handle in Go; what took too long is added to the failures."""
     outcome = json.loads(core().core_Outcome(run))
     _note_expired(run, chains, failures)
@@ -27,6 +30,7 @@ def result_of(run: int, chains: Mapping[int, Chain], failures: Failures, degrade
         reason=ExitReason(outcome["reason"]),
         signal=outcome["signal"] or -1,
         handler_errors=list(failures),
+        held=held.left(),
         limits=outcome.get("limits", {}),
         exceeded=outcome.get("exceeded"),
         degraded=degraded,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _live
 from ._chain import Chain
-from ._decision import Failures, discard
+from ._decision import Failures
 from ._extension import core
 from ._feeder import Feeder
 from ._frame import Frame
@@ -72,7 +72,7 @@ class Run:
         self._handle: int = core().core_New()
         if supervision.policy is not None:
             supervision.policy._bind(self._handle)
-        self._held = HeldCalls(self._handle)
+        self._held = HeldCalls(self._handle, supervision.chains, self._failures)
         self._parts = Parts(self._handle)
         self._serving = Serving(self._handle)
         self._at_loss = weakref.finalize(self, self._parts.end)
@@ -145,26 +145,9 @@ class Run:
         """Return the calls that a handler holds."""
         return self._held.waiting()
 
-    def answer(self, id: int, action: NotifAction) -> bool:
+    def answer(self, call: HandlerCtx | int, action: NotifAction) -> bool:
         """Answer a held call; False when it is over, or was answered before."""
-        if id not in self._held:
-            discard(action)
-            return False
-        source = action._source
-        value = action._value if source is None else source.take()
-        try:
-            code = core().core_Complete(self._handle, id, action._kind, action._operand, value)
-        except RuntimeError as error:
-            fault = from_core(error)
-            if isinstance(fault, OverError):
-                return False
-            raise fault from None
-        finally:
-            if source is not None:
-                source.close()
-        if code >= 0 and action._on_success is not None:
-            action._on_success(code)
-        return bool(code >= -1)
+        return self._held.answer(call, action)
 
     def kill(self) -> None:
         """End the command and its whole tree."""
@@ -332,7 +315,7 @@ class Run:
         if self.over:
             return
         try:
-            self._result = result_of(self._handle, self._supervision.chains, self._failures, self._degraded)
+            self._result = result_of(self._handle, self._supervision.chains, self._failures, self._held, self._degraded)
         except RuntimeError as error:
             raise from_core(error) from None
         finally:

@@ -17,6 +17,8 @@ from ._run import Run
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from .actions import NotifAction
+    from .context import HandlerCtx
     from .result import Result
 
 __all__ = ["Controls", "Process", "Reader", "Writer", "check_input"]
@@ -76,6 +78,15 @@ class Controls:
     def resume(self) -> None:
         """Let every process of the tree go on, by SIGCONT."""
         self._run.pause(False)
+
+    @property
+    def held(self) -> list[HandlerCtx]:
+        """The calls that a handler holds."""
+        return self._run.held()
+
+    def answer(self, call: HandlerCtx | int, action: NotifAction) -> bool:
+        """Answer a call that a handler holds, as :meth:`Sandbox.answer` does."""
+        return self._run.answer(call, action)
 
     def is_of(self, run: Run) -> bool:
         return self._run is run

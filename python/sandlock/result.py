@@ -6,7 +6,7 @@ import signal as _signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .protection import Protection
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .actions import NotifAction
     from .handler import Handler
 
-__all__ = ["ExitReason", "HandlerFailure", "Result"]
+__all__ = ["ExitReason", "HandlerFailure", "HeldCall", "Result"]
 
 
 class ExitReason(IntEnum):
@@ -42,6 +42,17 @@ class HandlerFailure:
     """What was answered instead."""
 
 
+class HeldCall(NamedTuple):
+    """A call that a handler held."""
+
+    id: int
+    """The kernel's number of the notification."""
+    pid: int
+    syscall: int
+    args: tuple[int, ...]
+    """The six argument registers."""
+
+
 @dataclass
 class Result:
     """What is left of a command. ``success`` means exit code 0."""
@@ -59,6 +70,8 @@ class Result:
     changes: list[Any] = field(default_factory=list)
     handler_errors: list[HandlerFailure] = field(default_factory=list, repr=False)
     """What went wrong in handlers, in order."""
+    held: list[HeldCall] = field(default_factory=list, repr=False)
+    """The calls that a handler held, and that nobody has answered."""
     limits: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What has enforced each limit that the sandbox sets, by the name of its field: ``"rlimit"``, ``"affinity"``; see
     docs/limits.md."""

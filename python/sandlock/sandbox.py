@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._chain import HandlerSpec, chains_of, check_handler_timeout, check_on_exception, check_timeout
 from ._decision import discard
+from ._held import id_of
 from ._parts import Place
 from ._policy import policy_of
 from ._request import Command, StrPath, command_arguments
@@ -362,16 +363,12 @@ class Sandbox:
             False when the call is over, because its child was killed or interrupted, or was answered before. The
             action's descriptor is closed all the same.
         """
-        if not isinstance(action, NotifAction):
-            raise TypeError(f"action must be a NotifAction, not {action!r}")
-        if isinstance(call, bool) or not isinstance(call, (int, HandlerCtx)):
-            discard(action)
-            raise TypeError(f"call must be a HandlerCtx or its id, not {call!r}")
         run = self._run
         if run is None:
+            id_of(call, action)
             discard(action)
             return False
-        return run.answer(call if isinstance(call, int) else call.id, action)
+        return run.answer(call, action)
 
     def kill(self) -> None:
         """Kill the command that runs, and its whole tree."""

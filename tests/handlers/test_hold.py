@@ -13,9 +13,9 @@ from typing import Any, Callable
 
 import pytest
 
-from sandlock import ExitReason, Handler, HandlerCtx, NotifAction, Result, Sandbox
+from sandlock import ExitReason, Handler, HandlerCtx, NotifAction, Result, Sandbox, StdioMode
 from tests.support.handlers import Answer, Do
-from tests.support.held import HoldAll
+from tests.support.held import HoldAll, wait_for_held
 from tests.support.processes import PATIENCE, MakeFifo, Watched, open_fds
 from tests.support.programs import Program
 from tests.support.steps import number
@@ -327,3 +327,40 @@ def test_do_holds_nothing_by_itself(step_box: Sandbox, command: list[object]) ->
     result = step_box.run([str(word) for word in command], handlers=[("getppid", Do(lambda ctx: EPERM))])
     assert result.success
     assert step_box.held == []
+
+
+def test_a_process_holds_and_answers(step_box: Sandbox, command: list[object]) -> None:
+    handlers = [("getppid", HoldAll())]
+    with step_box.popen(list(map(str, command)), stdout=StdioMode.PIPED, handlers=handlers) as process:
+        (ctx,) = wait_for_held(process)
+        assert process.answer(ctx.id, NotifAction.returns(5))
+        assert not process.answer(ctx, NotifAction.returns(6))
+        assert process.stdout is not None
+        assert process.stdout.read().split()[0] == b"5"
+    assert process.wait().held == []
+
+
+def test_the_result_tells_what_nobody_has_answered(step_box: Sandbox, command: list[object]) -> None:
+    result = step_box.run(list(map(str, command)), timeout=0.2, handlers=[("getppid", HoldAll())])
+    assert result.reason == ExitReason.TIMEOUT
+    (held,) = result.held
+    assert (held.syscall, len(held.args)) == (int(number("getppid")), 6)
+    assert held.pid > 0
+
+
+def test_observers_learn_the_answer(step_box: Sandbox, command: list[object]) -> None:
+    told: list[NotifAction] = []
+
+    class Observing(Answer):
+        observe = True
+
+        def decided(self, ctx: HandlerCtx, action: NotifAction) -> None:
+            told.append(action)
+
+    step_box.spawn(
+        list(map(str, command)), handlers=[("getppid", Observing()), ("getppid", Answer(NotifAction.hold()))]
+    )
+    (ctx,) = wait_for_held(step_box)
+    assert step_box.answer(ctx, NotifAction.errno(13))
+    step_box.wait()
+    assert told == [NotifAction.hold(), NotifAction.errno(13)]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
-from sandlock import Handler, HandlerCtx, NotifAction, Sandbox
+from sandlock import Handler, HandlerCtx, NotifAction, Process, Sandbox
 from tests.support.processes import PATIENCE
 
 
-def wait_for_held(box: Sandbox, calls: int = 1) -> list[HandlerCtx]:
+def wait_for_held(box: Sandbox | Process, calls: int = 1) -> list[HandlerCtx]:
     """Wait until so many calls are held, which no event tells, and return them."""
     end = time.monotonic() + PATIENCE
     while len(held := box.held) < calls:
@@ -31,7 +31,7 @@ class HoldAll(Handler):
         self._held.release()
         return NotifAction.hold()
 
-    def wait(self, box: Sandbox, calls: int) -> list[HandlerCtx]:
+    def wait(self, box: Sandbox | Process, calls: int) -> list[HandlerCtx]:
         """Wait until so many calls are held, and return them."""
         for _ in range(calls):
             assert self._held.acquire(timeout=PATIENCE)
