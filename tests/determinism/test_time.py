@@ -146,3 +146,22 @@ def test_two_runs_are_byte_identical() -> None:
     )
     first, second = (box.run([sys.executable, "-c", script], check=True).stdout for _ in range(2))
     assert first == second
+
+
+def test_signals_do_not_disturb_a_clock() -> None:
+    """A handler that does not restart system calls interrupts trapped ones; reading a clock never fails otherwise."""
+    script = """if True:
+        import signal, time
+        seen = []
+        signal.signal(signal.SIGALRM, lambda number, frame: seen.append(number))
+        signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+        last = time.time()
+        while len(seen) < 2000:
+            now = time.time()
+            assert last <= now < last + 60
+            last = now
+        print("done")
+    """
+    box = tool_sandbox(PYTHON_PATHS, time_start=START)
+    result = box.run([sys.executable, "-c", script], timeout=60)
+    assert result.stdout == b"done\n", result.stderr
