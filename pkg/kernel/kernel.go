@@ -54,26 +54,28 @@ func protections(abi int) []Feature {
 
 // features are what a sandbox uses beside Landlock.
 func features(abi int) []Feature {
-	notification := probeListener()
-	list := []Feature{
-		{Name: "user_notification", Linux: "5.0", Without: "no handlers, and nothing else that the supervisor answers"},
-		{Name: "wait_killable", Linux: "5.19", Without: "a signal may interrupt a call while a handler decides about it"},
-		{Name: "sync_wake_up", Linux: "6.6", Without: "handlers are several times slower"},
-		{Name: "child_memory", Linux: "3.2", Without: "handlers cannot read what a call points to"},
-		{Name: "pidfd", Linux: "5.3", Without: "nothing can be run"},
-		{Name: "pidfd_getfd", Linux: "5.6", Without: "no rules about the network but those about TCP ports alone"},
-		{Name: "pidfd_thread", Linux: "6.9", Without: "a tree lives on when its host executes another program"},
-		{Name: "tree_kill", Linux: "6.12", Without: "a tree is killed process by process, as /proc lists them"},
-		{Name: "cgroup", Linux: "5.14", Without: "bounds of a whole tree cannot be the kernel's"},
-		{Name: "user_namespaces", Linux: "3.8", Without: "a command cannot be given another uid and gid"},
+	listener := probeListener()
+	list := []struct {
+		name, linux, without string
+		probe                func() (available bool, detail string)
+	}{
+		{"user_notification", "5.0", "no handlers, and nothing else that the supervisor answers", listener.usable},
+		{"wait_killable", "5.19", "a signal may interrupt a call while a handler decides about it", waitKillable},
+		{"sync_wake_up", "6.6", "handlers are several times slower", listener.syncWakeUp},
+		{"child_memory", "3.2", "handlers cannot read what a call points to", childMemory},
+		{"pidfd", "5.3", "nothing can be run", pidfd},
+		{"pidfd_getfd", "5.6", "no rules about the network but those about TCP ports alone", pidfdGetfd},
+		{"pidfd_thread", "6.9", "a tree lives on when its host executes another program", pidfdThread},
+		{"tree_kill", "6.12", "a tree is killed process by process, as /proc lists them", treeKill(abi)},
+		{"cgroup", "5.14", "bounds of a whole tree cannot be the kernel's", cgroup},
+		{"user_namespaces", "3.8", "a command cannot be given another uid and gid", userNamespaces},
 	}
-	for i, probe := range []func() (bool, string){
-		notification.usable, waitKillable, notification.syncWakeUp, childMemory,
-		pidfd, pidfdGetfd, pidfdThread, treeKill(abi), cgroup, userNamespaces,
-	} {
-		list[i].Available, list[i].Detail = probe()
+	found := make([]Feature, len(list))
+	for i, f := range list {
+		available, detail := f.probe()
+		found[i] = Feature{Name: f.name, Available: available, Linux: f.linux, Without: f.without, Detail: detail}
 	}
-	return list
+	return found
 }
 
 func release() string {

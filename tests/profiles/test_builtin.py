@@ -61,7 +61,7 @@ def test_python_script(work: Path) -> None:
 
 
 TESTS = """
-import pathlib, pytest
+import multiprocessing, pathlib, pytest
 
 @pytest.fixture
 def folder(tmp_path):
@@ -74,6 +74,10 @@ def test_outside():
     with pytest.raises(PermissionError):
         pathlib.Path("/proc/version").read_text()
 
+def test_processes():
+    with multiprocessing.Pool(2) as pool:
+        assert pool.map(abs, [-1, 2]) == [1, 2]
+
 def test_that_fails():
     assert 1 + 1 == 3
 """
@@ -84,19 +88,20 @@ def test_pytest_run(work: Path) -> None:
     (work / "test_all.py").write_text(TESTS)
     result = run("pytest", sys.executable, "-m", "pytest", "-q")
     assert result.exit_code == 1, result.stderr
-    assert b"1 failed, 2 passed" in result.stdout, result.stdout
+    assert b"1 failed, 3 passed" in result.stdout, result.stdout
     assert b"assert (1 + 1) == 3" in result.stdout
     again = run("pytest", sys.executable, "-m", "pytest", "-q", "--last-failed")
     assert b"1 failed" in again.stdout, again.stdout  # from the cache that the first run has written
-    assert b"2 passed" not in again.stdout
+    assert b"3 passed" not in again.stdout
 
 
 NODE = """
-const fs = require("fs"), crypto = require("crypto"), { execFileSync } = require("child_process");
+const fs = require("fs"), os = require("os"), crypto = require("crypto"), { execFileSync } = require("child_process");
 const { Worker, isMainThread } = require("worker_threads");
 if (isMainThread) {
     try { fs.writeFileSync("new", "x"); } catch (error) { console.log(error.code); }
     console.log(crypto.createHash("sha256").update(fs.readFileSync("data")).digest("hex").slice(0, 8));
+    console.log(os.cpus().length > 0, os.userInfo().uid == process.getuid());
     console.log(execFileSync("echo", ["child"]).toString().trim());
     new Worker(__filename).on("exit", code => console.log("worker", code));
 }
@@ -106,7 +111,7 @@ if (isMainThread) {
 def test_node_script(work: Path) -> None:
     (work / "data").write_text("data\n")
     (work / "script.js").write_text(NODE)
-    assert ok(run("node", tool("node"), "script.js")) == "EACCES\n6667b2d1\nchild\nworker 0\n"
+    assert ok(run("node", tool("node"), "script.js")) == "EACCES\n6667b2d1\ntrue true\nchild\nworker 0\n"
 
 
 MAKEFILE = """
