@@ -194,8 +194,8 @@ static void obey(struct sandlock_launch *launch)
 	tell(launch, &launch->order, 0);
 }
 
-/* Returns when the command is gone, or the host's program, or when neither can be watched. */
-static void watch(struct sandlock_launch *launch)
+/* Returns when the command is gone: true; or the host's program, or when neither can be watched. */
+static int watch(struct sandlock_launch *launch)
 {
 	uint64_t awaited = 1ULL << (SIGCHLD - 1) | 1ULL << (SANDLOCK_ORDER_SIGNAL - 1);
 	long host = CALL2(SYS_pidfd_open, launch->host_thread, PIDFD_THREAD);
@@ -205,10 +205,10 @@ static void watch(struct sandlock_launch *launch)
 	if (host < 0 || signals < 0) {
 		/* A host that is gone already is no failure: there is nobody to read of it. */
 		fail(launch, SANDLOCK_REAPER, SANDLOCK_STEP_WATCH, host < 0 ? host : signals);
-		return;
+		return 0;
 	}
 	if (CALL0(SYS_getppid) != launch->host_pid)
-		return; /* the number may be somebody else's by now */
+		return 0; /* the number may be somebody else's by now */
 
 	struct pollfd watched[2] = {{.fd = (int)host, .events = POLLIN}, {.fd = (int)signals, .events = POLLIN}};
 	int command_gone = 0;
@@ -216,9 +216,9 @@ static void watch(struct sandlock_launch *launch)
 	while (!command_gone) {
 		long result = CALL5(SYS_ppoll, watched, 2, 0, 0, 0);
 		if (result < 0 && result != -EINTR)
-			return;
+			return 0;
 		if (result > 0 && watched[0].revents)
-			return;
+			return 0;
 		if (result > 0 && watched[1].revents) {
 			char ignored[128];
 			CALL3(SYS_read, signals, ignored, sizeof ignored);
@@ -227,6 +227,7 @@ static void watch(struct sandlock_launch *launch)
 				obey(launch);
 		}
 	}
+	return 1;
 }
 
 /* Handlers end with execve anyway, but ignored signals stay ignored, and a host that ignores SIGCHLD would lose the
@@ -254,11 +255,14 @@ static int reaper_main(void *argument)
 		} else {
 			/* A table of its own, empty: the reaper keeps nothing of the host's open. */
 			long result = CALL3(SYS_close_range, 0, UINT32_MAX, CLOSE_RANGE_UNSHARE);
+			int regular = 0;
 			if (result < 0)
 				fail(launch, SANDLOCK_REAPER, SANDLOCK_STEP_WATCH, result);
 			else
-				watch(launch);
+				regular = watch(launch);
 			kill_tree(launch);
+			if (!regular && launch->cgroup != 0) /* nobody else will */
+				CALL3(SYS_unlinkat, AT_FDCWD, launch->cgroup, AT_REMOVEDIR);
 		}
 	}
 	tell(launch, &launch->state, SANDLOCK_FINISHED);

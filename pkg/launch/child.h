@@ -41,6 +41,7 @@ struct sandlock_launch {
 	void *command_stack;
 	uint64_t nonce;      /* lets the launcher's own futex call past the command's filter */
 	uint64_t command_flags; /* of the command's clone, beside those that it always has */
+	uint64_t cgroup;     /* path of the command's cgroup, or 0 */
 	int32_t host_pid;
 	int32_t host_thread; /* lives as long as the host's program */
 	int32_t contained;   /* the reaper's signals reach the tree and nothing else (Landlock signal scope) */

@@ -25,6 +25,12 @@ type Limit struct {
 // the host's own, or fewer.
 type Capabilities [2]unix.CapUserData
 
+// A Cgroup is one for the command. It stays the caller's, unless that dies: then the reaper removes it.
+type Cgroup struct {
+	Path  string
+	Procs int // descriptor of its cgroup.procs
+}
+
 // Spec says what to start. Everything in it is decided: nothing is looked up, and nothing has a default, so the zero
 // value is no valid Spec. Descriptors stay the caller's.
 type Spec struct {
@@ -41,6 +47,7 @@ type Spec struct {
 	Held         bool
 	Limits       []Limit
 	CPUs         *unix.CPUSet // nil leaves the host's
+	Cgroup       *Cgroup      // nil leaves the host's
 	Capabilities Capabilities
 	Unbound      []int // capabilities that leave the bounding set
 	// Identity puts the command into a user namespace of its own, nil leaves it in the host's.
@@ -94,6 +101,9 @@ func Start(spec Spec) (*Process, error) {
 	stepBytes := int(unsafe.Sizeof(C.struct_sandlock_step{}))
 	size := 2*stackSize + roundUp(int(unsafe.Sizeof(C.struct_sandlock_launch{}))) +
 		roundUp(len(reaper)*stepBytes) + roundUp(len(command)*stepBytes) + planSize(reaper) + planSize(command)
+	if spec.Cgroup != nil {
+		size += text(spec.Cgroup.Path).size()
+	}
 	memory, err := newArena(size, spec.NoHugePages)
 	if err != nil {
 		return nil, err
@@ -120,6 +130,9 @@ func Start(spec Spec) (*Process, error) {
 	}
 	if spec.Held {
 		shared.held = 1
+	}
+	if spec.Cgroup != nil {
+		shared.cgroup = C.uint64_t(text(spec.Cgroup.Path).place(memory))
 	}
 
 	reaperPID := C.sandlock_start(shared)

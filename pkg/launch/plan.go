@@ -131,7 +131,11 @@ type landmarks struct{ tied, listener, isolated, execute int }
 // commandPlan is what the command does between clone and execve. Only the steps after the filter are subject to it, and
 // the nonce lets them through; see package seccomp.
 func commandPlan(s Spec) (plan []step, marks landmarks) {
-	plan = append(identityPlan(s.Identity), // a change of the user would untie it
+	plan = identityPlan(s.Identity) // first: a change of the user would untie the command
+	if s.Cgroup != nil {
+		plan = append(plan, do("enter the cgroup", unix.SYS_WRITE, number(s.Cgroup.Procs), text("0"), number(1)))
+	}
+	plan = append(plan,
 		do("start a session", unix.SYS_SETSID),
 		do("tie the command to its reaper", unix.SYS_PRCTL, number(unix.PR_SET_PDEATHSIG), number(unix.SIGKILL)),
 	)

@@ -44,15 +44,16 @@ type Tree struct {
 	given map[inode]bool
 }
 
-// NewWatch measures what is there before the tree. It gives nil where there is nothing to watch; else End must be called.
-func NewWatch(rules *policy.Policy) (*Watch, error) {
+// NewWatch measures what is there before the tree, for what the group, which may be nil, does not bound. It gives nil
+// where there is nothing to watch; else End must be called.
+func NewWatch(rules *policy.Policy, group *Group) (*Watch, error) {
 	w := &Watch{gauges: make(map[string]gauge), over: make(chan struct{})}
-	if rules.MaxMemory != nil {
+	if rules.MaxMemory != nil && !group.Keeps("max_memory") {
 		w.memory = &memory{}
 		w.memory.most.Store(*rules.MaxMemory)
 		w.gauges["max_memory"] = w.memory
 	}
-	if percent, set := rules.CPUPercent(); set {
+	if percent, set := rules.CPUPercent(); set && !group.Keeps("max_cpu") {
 		w.gauges["max_cpu"] = &cpu{rate: float64(percent) / 100}
 	}
 	if rules.MaxDisk != nil {

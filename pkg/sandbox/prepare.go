@@ -80,7 +80,11 @@ func (p *preparation) prepare(s *Sandbox, command Command) error {
 	if err = p.connect(command); err != nil {
 		return err
 	}
-	p.process.watch, err = limits.NewWatch(rules)
+	if p.process.group = limits.NewGroup(rules); p.process.group != nil {
+		p.spec.Cgroup = &launch.Cgroup{Path: p.process.group.Path(), Procs: p.process.group.Enter()}
+	}
+	p.process.limits = limits.Mechanisms(rules, p.process.group)
+	p.process.watch, err = limits.NewWatch(rules, p.process.group)
 	return err
 }
 
@@ -231,7 +235,6 @@ func (p *preparation) limit(rules *policy.Policy) error {
 
 // bound sets up what a limit needs of the supervisor.
 func (p *preparation) bound(rules *policy.Policy) error {
-	p.process.limits = limits.Mechanisms(rules)
 	if p.process.narrowing != nil { // so that there are limits to lower
 		unlimited := limits.Unlimited
 		rules.MaxMemory, rules.MaxProcesses = cmp.Or(rules.MaxMemory, &unlimited), cmp.Or(rules.MaxProcesses, &unlimited)

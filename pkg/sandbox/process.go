@@ -34,6 +34,7 @@ type Process struct {
 	limits         map[string]limits.Mechanism
 	forks          *limits.Forks // nil without max_processes
 	watch          *limits.Watch // nil when there is nothing to watch
+	group          *limits.Group // nil where there is none
 	exceeded       string
 
 	degraded    []policy.Protection
@@ -267,10 +268,7 @@ func (p *Process) finish() {
 			<-p.served
 		}
 	}
-	if p.watch != nil {
-		p.exceeded, err = p.watch.End()
-		p.note(err)
-	}
+	p.note(p.unlimit())
 	if p.determinism != nil {
 		p.note(p.determinism.Close())
 	}
@@ -278,6 +276,20 @@ func (p *Process) finish() {
 	p.note(errors.Join(p.stdout.read(), p.stderr.read(), p.closePipes()))
 	p.result, err = p.asResult(status)
 	p.note(err)
+}
+
+// unlimit frees what keeps the limits, and finds out which one was exceeded.
+func (p *Process) unlimit() (err error) {
+	if p.watch != nil {
+		p.exceeded, err = p.watch.End()
+	}
+	if p.group != nil {
+		if p.group.OutOfMemory() {
+			p.exceeded = "max_memory"
+		}
+		err = errors.Join(err, p.group.Close())
+	}
+	return err
 }
 
 func (p *Process) closePipes() error {

@@ -78,7 +78,7 @@ func (p *Process) asResult(status launch.Status) (*Result, error) {
 		result.Reason = TimedOut
 	case status.Signal == 0:
 		result.Reason, result.ExitCode = Exited, status.Code
-	case status.Signal == unix.SIGKILL && (p.killed.Load() || p.supervisor != nil && p.supervisor.Killed()):
+	case status.Signal == unix.SIGKILL && (p.killed.Load() || p.exceeded != "" || p.supervisor != nil && p.supervisor.Killed()):
 		result.Reason = Killed
 	default:
 		result.Reason = Signaled

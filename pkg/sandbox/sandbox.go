@@ -88,10 +88,7 @@ func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 		err = fmt.Errorf("confine the command: %w", err)
 	}
 	if err != nil {
-		if p.watch != nil {
-			p.watch.End()
-		}
-		return nil, nil, errors.Join(err, p.closePipes())
+		return nil, nil, errors.Join(err, p.unlimit(), p.closePipes())
 	}
 	p.PID = p.launched.PID
 	if p.watch != nil {

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from sandlock import ExitReason, PolicyError, Result
+from tests.support.cgroups import mechanism
 from tests.support.processes import children, open_fds
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
 
@@ -33,7 +34,7 @@ def python_in(memory: object, script: str, **fields: object) -> Result:
 def assert_killed(result: Result) -> None:
     assert (result.reason, result.exceeded, result.signal) == (ExitReason.KILLED, "max_memory", signal.SIGKILL), result
     assert result.exit_code == -1
-    assert result.limits == {"max_memory": "supervisor"}
+    assert result.limits == {"max_memory": mechanism("memory")}
 
 
 @pytest.mark.parametrize("memory", ["64M", "65536K", 64 << 20, "0064m"])
