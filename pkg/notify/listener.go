@@ -123,7 +123,7 @@ func (l *Listener) Close() error {
 }
 
 func (l *Listener) ioctl(request uint, argument unsafe.Pointer) unix.Errno {
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(l.fd), uintptr(request), uintptr(argument))
+	_, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(l.fd), uintptr(request), uintptr(argument))
 	return errno
 }
 

@@ -4,21 +4,17 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"sandlock/pkg/notify"
 )
-
-// patience is how long the leader may be away with a decision before somebody else takes the listener over. Handing
-// the listener over at once makes two threads alternate, which costs four times as much as one thread that keeps it.
-const patience = 200 * time.Microsecond
 
 // A leadership sees to it that there is always one who receives: a worker, or the reserve when all workers are away
 // with decisions. What the reserve has received waits for the next worker that is free. A call that was received is no
 // longer interrupted by signals (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV), so receiving must not wait for deciding.
 type leadership struct {
-	reserve func() // receives until it has handed the listener to a worker; run in a goroutine
-	running sync.WaitGroup
+	reserve  func() // receives until it has handed the listener to a worker; run in a goroutine
+	running  sync.WaitGroup
+	watchdog *watchdog
 
 	leader atomic.Pointer[Worker] // nil while the reserve leads, or nobody
 
@@ -30,9 +26,8 @@ type leadership struct {
 	retired bool                  // workers go home, the reserve stays
 	ended   bool                  // everybody goes home
 
-	armed atomic.Bool // the watchdog's timer runs
-	timer *time.Timer
-	trip  uint64 // what the leader's trips counted at the last tick
+	armed atomic.Bool // the watchdog looks at it
+	trip  uint64      // what the leader's trips counted at the last tick
 }
 
 // The roles of a worker.
@@ -49,10 +44,7 @@ type duty struct {
 }
 
 func newLeadership(reserve func()) *leadership {
-	l := &leadership{reserve: reserve, vacant: true}
-	l.timer = time.AfterFunc(time.Hour, l.tick)
-	l.timer.Stop()
-	return l
+	return &leadership{reserve: reserve, watchdog: theWatchdog(), vacant: true}
 }
 
 // await gives a worker its next duty, when there is one.
@@ -74,6 +66,7 @@ func (l *leadership) await(w *Worker) duty {
 	case l.vacant:
 		l.vacant = false
 		l.promote(w)
+		w.last = len(l.idle) == 0
 		l.mu.Unlock()
 		return duty{}
 	}
@@ -114,32 +107,30 @@ func (l *leadership) leave(w *Worker) {
 
 func (l *leadership) arm() {
 	if l.armed.CompareAndSwap(false, true) {
-		l.timer.Reset(patience)
+		l.watchdog.watch(l)
 	}
 }
 
-// tick takes the listener from a leader that has been away since the last tick. It ticks on while the leader comes and
-// goes, so that a busy leader need not wake it, and stops when the leader stays.
-func (l *leadership) tick() {
+// tick takes the listener from a leader that has been away since the last tick. It reports whether it is to be watched
+// further: while the leader comes and goes, so that a busy leader need not arm the watchdog anew, and not when it stays.
+func (l *leadership) tick() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended || l.retired {
-		return
+		return false
 	}
 	if w := l.leader.Load(); w != nil {
 		if trip := w.trips.Load(); trip != l.trip {
 			l.trip = trip
-			l.timer.Reset(patience)
-			return
+			return true
 		}
 		if w.role.CompareAndSwap(away, following) && !l.callIdle(duty{}) {
 			l.callReserve()
 		}
 	}
 	l.armed.Store(false)
-	if w := l.leader.Load(); w != nil && w.role.Load() == away { // it left after the look and before the store
-		l.arm()
-	}
+	w := l.leader.Load() // it may have left after the look and before the store
+	return w != nil && w.role.Load() == away && l.armed.CompareAndSwap(false, true)
 }
 
 // callReserve lets the reserve lead; the lock is held.
@@ -220,7 +211,6 @@ func (l *leadership) sendHome() {
 		w.duty <- duty{home: true}
 	}
 	l.idle = nil
-	l.timer.Stop()
 }
 
 // close waits for the reserve, after finish and the listener's shutdown.

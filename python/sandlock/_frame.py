@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import mmap
 import struct
@@ -31,15 +32,13 @@ _SHORT = 16 << 10
 class Slot:
     """One worker's part of the frame."""
 
-    __slots__ = ("_base", "_frame")
+    __slots__ = ("_base", "_frame", "notification")
 
     def __init__(self, frame: mmap.mmap, index: int) -> None:
         self._frame = frame
         self._base = index * _SLOT_SIZE
-
-    def notification(self) -> tuple[int, ...]:
+        self.notification = functools.partial(_NOTIFICATION.unpack_from, frame, self._base)
         """Return id, pid, flags, syscall, arch, instruction pointer, the six arguments, and whether no worker waits."""
-        return _NOTIFICATION.unpack_from(self._frame, self._base)
 
     def answer(self, kind: int, operand: int, value: int) -> None:
         """Write the answer that the next call of Next gives. Without it the answer is Continue."""

@@ -26,9 +26,6 @@ __all__ = ["Workers"]
 
 _log = logging.getLogger("sandlock")
 
-# One leads, one waits to take over when a decision takes long. More are started when both are away.
-_AT_START = 2
-
 
 class Workers:
     """The worker threads of one run.
@@ -67,9 +64,12 @@ class Workers:
         self._held = held
 
     def start(self) -> None:
-        """Start the first threads."""
-        for _ in range(min(_AT_START, self._most)):
-            self._start_one()
+        """Start the first thread.
+
+        Another one follows when there is something to decide, to take over if that takes long; more come when all are
+        away.
+        """
+        self._start_one()
 
     def _start_one(self) -> None:
         """Start one more worker, if there may be more. Where there cannot, those that there are go on."""
@@ -103,23 +103,24 @@ class Workers:
                     self._start_one()
                 chain = chains[snapshot[3]]
                 ctx = HandlerCtx(memory, snapshot)
-                if chain.is_async:
+                link = chain.sole
+                if link is not None:
+                    action = ask(link, ctx, failures)
+                elif chain.is_async:
                     self._submit(index, chain, ctx)
+                    deciding[index] = False
+                    continue
                 else:
-                    link = chain.sole
-                    if link is not None:
-                        action = ask(link, ctx, failures)
-                    else:
-                        decided = decide(run, chain, ctx, failures)
-                        if decided is None:
-                            deciding[index] = False
-                            continue
-                        action, link = decided
-                    if self._dismissed:
-                        discard(action)
-                        return
-                    if action._kind:
-                        self._give(index, slot, action, link, ctx)
+                    decided = decide(run, chain, ctx, failures)
+                    if decided is None:
+                        deciding[index] = False
+                        continue
+                    action, link = decided
+                if self._dismissed:
+                    discard(action)
+                    return
+                if action._kind:
+                    self._give(index, slot, action, link, ctx)
                 deciding[index] = False
         except BaseException:
             if self._dismissed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -221,3 +222,23 @@ def test_the_process_may_have_no_more_threads(crowd: Path, caplog: pytest.LogCap
     assert (result.success, result.handler_errors) == (True, [])
     assert handler.most in (2, 3), "one more may have been started just before"
     assert caplog.records == []
+
+
+def _workers() -> int:
+    return sum(re.fullmatch(r"sandlock-\d+", thread.name) is not None for thread in threading.enumerate())
+
+
+def test_one_until_there_is_something_to_decide() -> None:
+    """Then a second one, which takes over when a decision takes long."""
+    seen: list[int] = []
+
+    def count(ctx: HandlerCtx) -> NotifAction:
+        seen.append(_workers())
+        return CONTINUE
+
+    with tool_sandbox() as box:
+        box.create(["sh", "-c", "umask"], handlers=[("umask", Do(count))])
+        idle = _workers()
+        box.start()
+        assert box.wait(PATIENCE).success
+    assert (idle, seen[0]) == (1, 2)
