@@ -1,148 +1,47 @@
-"""The sandbox: a policy, and the ways to run a command under it."""
+"""The sandbox: the ways to run a command under a policy."""
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ._chain import HandlerSpec, chains_of, check_handler_timeout, check_on_exception, check_timeout
 from ._decision import discard
+from ._fields import Fields, check_name
 from ._held import id_of
 from ._parts import Place
 from ._policy import policy_of
 from ._request import Command, StrPath, command_arguments
 from ._run import Run, Supervision
 from ._terminal import interact
-from .actions import ExceptionPolicy, NotifAction
+from .actions import NotifAction
 from .errors import ChildError, HandlerError
-from .handler import HandlerCtx, OnException
+from .handler import HandlerCtx
 from .pipeline import Stage
 from .process import Process
 from .profiles import read_profile
-from .protection import Protection
 from .result import Result
 from .stdio import Input, Output, Stdio, StdioMode, captured, held
 
 if TYPE_CHECKING:
     import asyncio
-    from datetime import datetime
 
     from .async_process import AsyncProcess
-    from .policy_fn import PolicyFn
 
 __all__ = ["Sandbox"]
 
-_numbers = itertools.count(1)
-_MAX_NAME_BYTES = 64
 _MAX_THREADS = 1024
 
 
 @dataclass
-class Sandbox:
+class Sandbox(Fields):
     """What a command may do. Nothing that is not granted is allowed: an empty policy cannot even execute a program.
 
-    The fields are read afresh at each run. Relative paths are those of the working directory at that moment.
+    The fields, see :class:`sandlock._fields.Fields`, are read afresh at each run. Relative paths are those of the
+    working directory at that moment.
     """
-
-    fs_readable: Sequence[StrPath] = field(default_factory=list)
-    """Files and folders that may be read and executed, with all that is beneath."""
-    fs_writable: Sequence[StrPath] = field(default_factory=list)
-    """Files and folders that may be read, executed and changed, with all that is beneath."""
-    fs_denied: Sequence[StrPath] = field(default_factory=list)
-    """What stays out of reach although a listed folder contains it; wins over the other lists."""
-
-    extra_deny_syscalls: Sequence[str] = field(default_factory=list)
-    """Names or groups of system calls that are denied on top of the default deny list."""
-    extra_allow_syscalls: Sequence[str] = field(default_factory=list)
-    """Groups that are taken off the default deny list; only ``sysv_ipc`` can be."""
-
-    net_allow: Sequence[str] = field(default_factory=list)
-    """Peers that may be reached, such as ``"example.com:443"``, ``"10.0.0.0/8:80,8000-8010"``, ``":443"``,
-    ``"tcp://[::1]:80"``, ``"udp://*:*"`` or ``"icmp://10.0.0.1"``. Without a protocol a rule is about TCP and UDP. See
-    docs/network.md for what of it can be enforced; the rest is a PolicyError."""
-    net_deny: Sequence[str] = field(default_factory=list)
-    """Peers that may not be reached, by address, network or ``*``; wins over ``net_allow``. Without ``net_allow`` all
-    others may be."""
-    net_allow_bind: Sequence[int | str] = field(default_factory=list)
-    """Ports that may be bound: numbers, ``"8000-8010"``, ``"80,443"``, or ``"*"`` alone. 0 is one that the kernel
-    picks."""
-    net_deny_bind: Sequence[int | str] = field(default_factory=list)
-    """Ports that may not be bound; wins over ``net_allow_bind``. Without ``net_allow_bind`` all others may be."""
-
-    max_open_files: int | None = None
-    """Open files of each process: RLIMIT_NOFILE, soft and hard, see setrlimit(2). None leaves the host's limit."""
-    max_memory: int | str | None = None
-    """Memory of the whole tree, pages of files aside: bytes, or ``"512M"`` with K, M, G or T for powers of 1024. A
-    process that wants more for itself gets ENOMEM, a tree that has more is killed."""
-    max_disk: int | str | None = None
-    """By how much the folders of ``fs_writable`` may grow, in the same form as ``max_memory``. No file may be made
-    longer than that (EFBIG and SIGXFSZ); a tree that writes more is killed."""
-    max_processes: int | None = None
-    """Processes of the whole tree; threads are not counted. Beyond it fork and its kin fail with EAGAIN."""
-    max_cpu: int | None = None
-    """CPU time of the whole tree, in per cent of one core: 1 to 100, a value beyond is taken for the nearest. A tree
-    that has used more waits."""
-    cpu_cores: Sequence[int] | None = None
-    """The CPUs to run on, by number: an affinity (sched_setaffinity(2)) that the command cannot change. None leaves the
-    host's."""
-    num_cpus: int | None = None
-    """On how many CPUs to run at most: the first of ``cpu_cores``, or of the host's."""
-
-    env: Mapping[str, str] = field(default_factory=dict)
-    """Variables that are added to the environment, or override it."""
-    clean_env: bool = False
-    """Start from PATH, HOME, USER, TERM and LANG of the host only."""
-    cwd: StrPath | None = None
-    """The working directory; None is the host's."""
-    uid: int | None = None
-    """The user that the command is shown as, together with ``gid``: it gets a user namespace of its own (see
-    user_namespaces(7)) in which they stand for the host's. It has no capabilities there, not even as 0. Outside, for
-    the rights of files for one, it stays who the host is; its supplementary groups are dropped where the host may."""
-    gid: int | None = None
-    """The group that the command is shown as, together with ``uid``."""
-    umask: int | None = None
-    """The permissions that new files do not get, 0 to 0o777; None is the host's, see umask(2)."""
-    no_coredump: bool = False
-    """Accepted for scripts that set it. No sandbox dumps core, whatever the value."""
-
-    random_seed: int | None = None
-    """Make the random numbers that the kernel gives the same in each run: getrandom(2), /dev/random, /dev/urandom and
-    AT_RANDOM (getauxval(3)). 0 to 2**64-1; not for secrets. See docs/determinism.md for it and the next ones."""
-    time_start: str | datetime | None = None
-    """The time of day at which the command starts, from where it runs on: RFC 3339 text such as
-    ``"2024-01-31T12:00:00Z"``, or a datetime with a time zone."""
-    deterministic_dirs: bool = False
-    """Give the entries of directories in the order of their names, byte by byte: getdents64(2)."""
-    no_randomize_memory: bool = False
-    """Put the command's memory at the same addresses in each run: ADDR_NO_RANDOMIZE of personality(2). It is easier to
-    attack then."""
-    no_huge_pages: bool = False
-    """Disable transparent huge pages for the command: PR_SET_THP_DISABLE of prctl(2). A large host starts it more
-    slowly, because its page tables are copied as for fork(2)."""
-
-    allow_degraded: Sequence[Protection] = field(default_factory=list)
-    """Protections that this kernel may lack."""
-    disable: Sequence[Protection] = field(default_factory=list)
-    """Protections that are never enforced."""
-
-    policy_fn: PolicyFn | None = None
-    """Called with a :class:`SyscallEvent` and a :class:`PolicyContext` for each call about files, the network,
-    processes and memory, from several threads at once: it can deny the call, and restrict what may be done from then
-    on. See docs/policy_fn.md."""
-
-    name: str | None = None
-    """At most 64 bytes; by default ``sandbox-{pid}-{n}``."""
-    on_exception: OnException = ExceptionPolicy.KILL
-    """What answers a call when a handler that has no rule of its own raised an exception."""
-    handler_timeout: float | None = None
-    """Seconds that a handler without a limit of its own may take; then what ``on_exception`` says for an Exception
-    answers, and what the handler returns later is discarded. None is for ever."""
-    handler_threads: int = 8
-    """How many calls may be with synchronous handlers at once; others wait. Threads are started as they are needed."""
 
     @classmethod
     def from_profile(cls, name_or_path: StrPath, **overrides: Any) -> Sandbox:
@@ -161,17 +60,10 @@ class Sandbox:
         return cls(**{**read_profile(name_or_path).fields, **overrides})
 
     def __post_init__(self) -> None:
-        if self.name is None:
-            self.name = f"sandbox-{os.getpid()}-{next(_numbers)}"
-        _check_name(self.name)
-        check_on_exception("on_exception", self.on_exception)
+        super().__post_init__()
         # References that do not keep the run: an interrupted one is over as soon as nobody has it any more.
         self._place: Place = {}
         self._spawned: Process | None = None
-
-    def cpu_pct(self) -> int | None:
-        """Return ``max_cpu`` within its bounds."""
-        return None if self.max_cpu is None else max(1, min(self.max_cpu, 100))
 
     def run(
         self,
@@ -281,7 +173,7 @@ class Sandbox:
     def run_with_handlers(self, cmd: Command, handlers: HandlerSpec, name: str | None = None) -> Result:
         """Run a command with handlers; the same as ``run(cmd, handlers=handlers)`` under another name."""
         if name is not None:
-            _check_name(name)
+            check_name(name)
         return self.run(cmd, handlers=handlers)
 
     def run_interactive(self, cmd: Command, *, handlers: HandlerSpec = ()) -> int:
@@ -476,16 +368,6 @@ class Sandbox:
         has_network = any((self.net_allow, self.net_deny, self.net_allow_bind, self.net_deny_bind))
         chains = policy_chains(self.policy_fn, context, chains, self.on_exception, timeout, has_network)
         return Supervision(chains, threads, context)
-
-
-def _check_name(name: object) -> None:
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a str, not {type(name).__name__}")
-    if not name or name in (".", "..") or "/" in name or "\0" in name:
-        raise ValueError(f"name {name!r} must not be empty, '.' or '..', nor hold '/' or NUL")
-    size = len(os.fsencode(name))
-    if size > _MAX_NAME_BYTES:
-        raise ValueError(f"name {name!r} has {size} bytes; {_MAX_NAME_BYTES} are allowed")
 
 
 def _checked(cmd: Command, result: Result, check: bool, raise_handler_errors: bool) -> Result:
