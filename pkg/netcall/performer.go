@@ -49,13 +49,8 @@ func (p *Performer) Handle(n *notify.Notification) supervise.Action {
 
 // Perform performs the call and answers, now or when its socket is ready.
 func (p *Performer) Perform(n *notify.Notification) (err error) {
-	var c *call
-	defer func() {
-		if problem := recover(); problem != nil { // what a task asks for must not end the host
-			err = errors.Join(fmt.Errorf("perform system call %d: %v", n.Syscall(), problem), n.Fail(unix.EIO))
-		}
-	}()
-	c, err = p.newCall(n)
+	defer notPanicking(n, &err)
+	c, err := p.newCall(n)
 	if errors.Is(err, notify.ErrGone) {
 		return nil
 	}
@@ -72,6 +67,13 @@ func (p *Performer) Perform(n *notify.Notification) (err error) {
 		return errors.Join(err, n.Fail(unix.ENOBUFS))
 	}
 	return nil
+}
+
+// notPanicking turns a panic into an error: what a task asks for must not end the host.
+func notPanicking(n *notify.Notification, err *error) {
+	if problem := recover(); problem != nil {
+		*err = errors.Join(fmt.Errorf("perform system call %d: %v", n.Syscall(), problem), n.Fail(unix.EIO))
+	}
 }
 
 // Close ends the waits of calls, without answers. No task of the sandbox may be left.
@@ -141,6 +143,7 @@ func (p *Performer) newCall(n *notify.Notification) (c *call, err error) {
 
 // attempt tries to perform a call, and answers if that is over.
 func (p *Performer) attempt(c *call) (over bool, err error) {
+	defer notPanicking(&c.n, &err)
 	value, err := c.try(c)
 	if errors.Is(err, errNotYet) {
 		return false, nil

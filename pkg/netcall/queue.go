@@ -132,7 +132,10 @@ func (q *queue) poll(calls []*call) (ready []bool) {
 	}
 	ready = make([]bool, len(calls))
 	if _, err := unix.Poll(watched, patience); err != nil {
-		return ready // EINTR, or no memory now
+		if !errors.Is(err, unix.EINTR) {
+			time.Sleep(tick) // no memory now
+		}
+		return ready
 	}
 	for i := range calls {
 		ready[i] = watched[i].Revents != 0
@@ -146,6 +149,9 @@ func (q *queue) poll(calls []*call) (ready []bool) {
 
 // proceed tries a call again, and reports whether it is over.
 func (c *call) proceed(p *Performer) bool {
+	if !c.n.Valid() {
+		return true
+	}
 	c.moved = false
 	over, err := p.attempt(c)
 	c.spun = !c.moved // a socket may seem ready and not be: then not before the next tick

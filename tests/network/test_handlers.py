@@ -88,7 +88,7 @@ def test_continued_for_an_exception(program: Program, make_receiver: MakeServer)
     turncoat = program("turncoat")
     box = tool_sandbox([turncoat], net_allow=[rule("127.0.0.1", port_of(granted))])
     for handler in (Fails(), Awaits()):
-        box.run([turncoat, "sendto", "300", str(port_of(granted))], timeout=60, handlers=[("sendto", handler)])
+        box.run([turncoat, "sendto", "100", str(port_of(granted))], timeout=60, handlers=[("sendto", handler)])
         assert received(granted)
     assert received(other) == []
 
