@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import errno
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Callable
 
 import pytest
 
-from sandlock import Handler, HandlerCtx, NotifAction, Result, Sandbox, StdioMode
+from sandlock import ExitReason, Handler, HandlerCtx, NotifAction, Result, Sandbox, StdioMode
 from tests.support.held import HoldAll
-from tests.support.processes import PATIENCE
+from tests.support.processes import PATIENCE, open_fds
+from tests.support.programs import Program
 from tests.support.steps import number
 
 EPERM = NotifAction.errno(errno.EPERM)
@@ -77,6 +79,78 @@ def test_an_awaited_command(step_box: Sandbox, command: list[str]) -> None:
         return await run
 
     assert asyncio.run(main()).stdout.split() == [b"7", b"0"]
+
+
+def test_an_asynchronous_process(step_box: Sandbox, command: list[str]) -> None:
+    async def main() -> bytes:
+        async with await step_box.apopen(command, stdout=StdioMode.PIPED, handlers=[("getppid", HoldAll())]) as process:
+            while not process.held:
+                await asyncio.sleep(0.001)
+            (ctx,) = process.held
+            assert process.answer(ctx, NotifAction.returns(7))
+            assert not process.answer(ctx.id, EPERM)
+            assert process.stdout is not None
+            output = await process.stdout.read()
+        assert (await process.wait()).held == []
+        return output
+
+    assert asyncio.run(main()).split() == [b"7", b"0"]
+
+
+def test_a_process_that_is_over(step_box: Sandbox, command: list[str]) -> None:
+    """Nothing is held any more. What it left is in the result, and an answer is too late: its descriptor is closed."""
+    hold = HoldAll()
+    with step_box.popen(command, handlers=[("getppid", hold)]) as process:
+        (ctx,) = hold.wait(process, 1)
+        assert process.held == [ctx]
+        process.kill()
+    before = open_fds()
+    assert process.held == []
+    assert not process.answer(ctx, NotifAction.inject_fd_send(os.open("/dev/null", os.O_RDONLY)))
+    assert open_fds() == before
+    result = process.wait()
+    assert result.reason == ExitReason.KILLED
+    assert [(each.id, each.pid, each.syscall, each.args) for each in result.held] == [
+        (ctx.id, ctx.pid, ctx.syscall_nr, ctx.args)
+    ]
+
+
+def test_the_result_tells_what_was_left_of_many(step_box: Sandbox, program: Program) -> None:
+    crowd, hold, count = program("crowd"), HoldAll(), 20
+    step_box.fs_readable = [*step_box.fs_readable, crowd]
+    step_box.spawn([crowd, str(count), number("getppid")], handlers=[("getppid", hold)])
+    held = hold.wait(step_box, count)
+    for ctx in held[::2]:
+        assert step_box.answer(ctx, EPERM)
+    step_box.kill()
+    assert {each.args[0] for each in step_box.wait().held} == {ctx.args[0] for ctx in held[1::2]}
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_observers_learn_both(step_box: Sandbox, command: list[str], failing: bool) -> None:
+    """What they raise is a failure of theirs, and none of who answers."""
+    told: list[NotifAction] = []
+
+    class Observer(Handler):
+        observe = True
+
+        def handle(self, ctx: HandlerCtx) -> NotifAction:
+            return NotifAction.continue_()
+
+        def decided(self, ctx: HandlerCtx, action: NotifAction) -> None:
+            told.append(action)
+            if failing:
+                raise LookupError
+
+    hold, observer, action = HoldAll(), Observer(), NotifAction.returns(7)
+    step_box.spawn(command, handlers=[("getppid", observer), ("getppid", hold)])
+    (ctx,) = hold.wait(step_box, 1)
+    assert step_box.answer(ctx, action)
+    assert not step_box.answer(ctx, EPERM)
+    result = step_box.wait(PATIENCE)
+    assert result.stdout.split() == [b"7", b"0"]
+    assert told == [NotifAction.hold(), action]
+    assert [failure.handler for failure in result.handler_errors] == [observer] * (2 if failing else 0)
 
 
 def test_a_command_that_is_paused(box: Sandbox) -> None:
