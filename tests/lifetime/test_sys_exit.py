@@ -1,12 +1,16 @@
-"""sys.exit in the main thread while another thread is in run(): a daemon is not waited for, any other one is."""
+"""sys.exit in the main thread, while it is in run() itself or another thread is: only daemons are not waited for."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import MakeFifo, Watched, run_host
+from tests.support.processes import PATIENCE, MakeFifo, Watched, host_command, host_environment, run_host
 
 HOST = """
     import sys, threading
@@ -68,3 +72,44 @@ def test_a_daemon_is_not_waited_for(python: str, tmp_path: Path, make_fifo: Make
         return
     with process:
         assert process.gone()
+
+
+TERMINATED = """
+    import signal, sys, threading
+    from pathlib import Path
+    from tests.support import busy
+    from tests.support.sandboxes import tool_sandbox
+
+    folder, script, handled = Path(sys.argv[1]), *sys.argv[2:]
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(7))
+
+    def tell():
+        busy.asked.wait()
+        (folder / "ready").write_text("asked\\n")
+
+    threading.Thread(target=tell, daemon=True).start()
+    handlers = [] if handled == "none" else busy.chain(handled, "umask")
+    tool_sandbox(writable=[folder]).run(["sh", "-c", script], handlers=handlers)
+"""
+
+
+@pytest.mark.parametrize("handled", ["none", "sleeping", "awaiting"])
+def test_in_a_signal_handler_of_the_main_thread(python: str, tmp_path: Path, make_fifo: MakeFifo, handled: str) -> None:
+    """As a service does on SIGTERM, while its main thread is in run()."""
+    up, ready = make_fifo("up"), make_fifo("ready")
+    script = f"""
+        trap '' TERM HUP INT
+        setsid setsid sh -c 'echo $$ >{up.path}; exec sleep 1000 >/dev/null 2>&1 </dev/null' &
+        umask; echo passed >{ready.path}; exec sleep 1000
+    """
+    with contextlib.ExitStack() as stack:
+        command = host_command(TERMINATED, tmp_path, script, handled, python=[python])
+        host = subprocess.Popen(command, env=host_environment(), stderr=subprocess.PIPE, text=True)
+        stack.callback(host.wait)
+        stack.callback(host.kill)
+        daemon = stack.enter_context(Watched(int(up.line())))
+        assert ready.line() == ("passed" if handled == "none" else "asked")
+        os.kill(host.pid, signal.SIGTERM)
+        _, errors = host.communicate(timeout=PATIENCE)
+        assert (host.returncode, errors) == (7, "")
+        assert daemon.gone(0)
