@@ -7,7 +7,7 @@ import pytest
 from tests.support.processes import run_host
 
 HOST = """
-    import sys
+    import asyncio, datetime, hashlib, sys  # CPython 3.12.1 crashes when an isolated one imports them first
     try:
         import _interpreters as interpreters
         execute = interpreters.exec
