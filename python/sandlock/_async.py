@@ -15,6 +15,7 @@ from ._extension import core
 from ._held import HeldCalls
 from ._threads import Thread, start
 from .actions import ERRNO, HOLD
+from .errors import SandboxError
 from .handler import HandlerCtx
 
 __all__ = ["LoopSide"]
@@ -123,13 +124,11 @@ class LoopSide:
             link = next(steps)
             while True:
                 try:
-                    answer = await self._ask(link, ctx)
-                except asyncio.CancelledError as exception:
-                    link = steps.throw(exception if self._waits(ctx.id) else TooLateError())
-                except BaseException as exception:
-                    link = steps.throw(exception)
+                    answer, exception = await self._ask(link, ctx)
+                except asyncio.CancelledError as cancelled:
+                    link = steps.throw(cancelled if self._waits(ctx.id) else TooLateError())
                 else:
-                    link = steps.send(answer)
+                    link = steps.send(answer) if exception is None else steps.throw(exception)
         except StopIteration as end:
             if end.value is None:
                 return
@@ -142,9 +141,15 @@ class LoopSide:
             extension, run, id = self._core, self._run, ctx.id
             give(action, link, ctx, self._failures, lambda k, o, v: extension.core_Complete(run, id, k, o, v))
 
-    async def _ask(self, link: Link, ctx: HandlerCtx) -> object:
+    async def _ask(self, link: Link, ctx: HandlerCtx) -> _Outcome:
+        """Return what a handler returned or raised. A cancellation is raised."""
         if link.is_async:
-            return await link.handler.handle(ctx)  # type: ignore[misc]
+            try:
+                return await link.handler.handle(ctx), None  # type: ignore[misc]
+            except asyncio.CancelledError:
+                raise
+            except BaseException as exception:
+                return None, exception
         if self._free is None:
             self._free = asyncio.Semaphore(self._most_threads)
         await self._free.acquire()
@@ -153,18 +158,15 @@ class LoopSide:
         thread = Thread(target=self._call, args=(link, ctx, returned), name="sandlock-call")
         try:
             start(thread)
-        except BaseException:
+        except SandboxError as exception:
             self._free.release()
-            raise
+            return None, exception
         self._asked[returned] = thread
         try:
-            answer, exception = await asyncio.shield(returned)
+            return await asyncio.shield(returned)
         except asyncio.CancelledError:
             returned.add_done_callback(lambda late: discard(late.result()[0]))
             raise
-        if exception is not None:
-            raise exception
-        return answer
 
     def _call(self, link: Link, ctx: HandlerCtx, returned: asyncio.Future[_Outcome]) -> None:
         """Ask a synchronous handler, in a thread of its own."""

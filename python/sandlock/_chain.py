@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Union
 
 from ._rules import action_for
@@ -104,7 +105,13 @@ def _link(
         rules = (override[0], *rules)
     if _overrides(handler, "handler_timeout"):
         timeout = check_handler_timeout(f"{where}: handler_timeout of {name}", handler.handler_timeout)
-    return Link(handler, rules, timeout, inspect.iscoroutinefunction(handler.handle))
+    return Link(handler, rules, timeout, _is_async(handler.handle))
+
+
+def _is_async(handle: Callable[..., object]) -> bool:
+    while isinstance(handle, functools.partial):  # of a method: Python 3.9 does not look through that itself
+        handle = handle.func
+    return inspect.iscoroutinefunction(handle)
 
 
 def _check_handler(where: str, handler: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 from collections.abc import Callable, Generator
 
@@ -29,8 +30,14 @@ class TooLateError(Exception):
     """Nobody waits for what a handler is asked, which was cancelled."""
 
 
+# How many failures are kept: a child must not be able to fill the host's memory.
+_MOST_KEPT = 10_000
+
+
 class Failures(list[HandlerFailure]):
-    """What went wrong in the handlers of one run."""
+    """What went wrong in the handlers of one run: the first failures, and how many more there were."""
+
+    more = 0
 
     def record(
         self, link: Link, ctx: HandlerCtx, exception: BaseException, action: NotifAction | None = None
@@ -43,7 +50,10 @@ class Failures(list[HandlerFailure]):
 
     def add(self, failure: HandlerFailure) -> None:
         """Keep and log a failure."""
-        self.append(failure)
+        if len(self) < _MOST_KEPT or not isinstance(failure.exception, Exception):
+            self.append(failure)
+        else:
+            self.more += 1
         _log.error(
             "%s failed on system call %d of process %d; answered with %r",
             type(failure.handler).__name__,
@@ -61,6 +71,9 @@ class Failures(list[HandlerFailure]):
 
 def _checked(link: Link, action: object) -> NotifAction:
     """Return what a handler returned, if it is an answer that the handler may give."""
+    if inspect.iscoroutine(action):
+        action.close()
+        raise TypeError(f"{type(link.handler).__name__}.handle returned a coroutine; declare it with async def")
     if not isinstance(action, NotifAction):
         raise TypeError(f"{type(link.handler).__name__}.handle returned {action!r}, which is no NotifAction")
     if action._kind and link.handler.observe:

@@ -10,7 +10,7 @@ from ._chain import Chain
 from ._decision import Failures, discard, tell
 from ._extension import core
 from .actions import HOLD, NotifAction
-from .errors import OverError, from_core
+from .errors import NotifError, OverError, from_core
 from .handler import HandlerCtx
 from .result import HeldCall
 
@@ -60,7 +60,7 @@ class HeldCalls:
             fault = from_core(error)
             if isinstance(fault, OverError):
                 return False
-            raise fault from None
+            raise NotifError(str(fault)) from None
         finally:
             if source is not None:
                 source.close()

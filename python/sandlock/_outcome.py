@@ -30,6 +30,7 @@ def result_of(
         reason=ExitReason(outcome["reason"]),
         signal=outcome["signal"] or -1,
         handler_errors=list(failures),
+        more_handler_errors=failures.more,
         held=held.left(),
         limits=outcome.get("limits", {}),
         exceeded=outcome.get("exceeded"),

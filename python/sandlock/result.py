@@ -69,7 +69,9 @@ class Result:
     """The signal that ended the command, or -1."""
     changes: list[Any] = field(default_factory=list)
     handler_errors: list[HandlerFailure] = field(default_factory=list, repr=False)
-    """What went wrong in handlers, in order."""
+    """What went wrong in handlers, in order; the first 10,000."""
+    more_handler_errors: int = field(default=0, repr=False)
+    """How many went wrong after those."""
     held: list[HeldCall] = field(default_factory=list, repr=False)
     """The calls that a handler held, and that nobody has answered."""
     limits: Mapping[str, str] = field(default_factory=dict, repr=False)

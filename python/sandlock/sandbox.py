@@ -254,6 +254,10 @@ class Sandbox(Fields):
         Returns:
             False when the call is over, because its child was killed or interrupted, or was answered before. The
             action's descriptor is closed all the same.
+
+        Raises:
+            NotifError: the kernel refuses the answer, such as a descriptor for a full table.
+            RuntimeError: the answer's descriptor was given before, or is closed.
         """
         run = self._run
         if run is None:
