@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandlock/pkg/landlock"
+	"sandlock/pkg/limits"
 	"sandlock/pkg/policy"
 )
 
@@ -67,7 +68,7 @@ func features(abi int) []Feature {
 		{"pidfd_getfd", "5.6", "no rules about the network but those about TCP ports alone", pidfdGetfd},
 		{"pidfd_thread", "6.9", "a tree lives on when its host executes another program", pidfdThread},
 		{"tree_kill", "6.12", "a tree is killed process by process, as /proc lists them", treeKill(abi)},
-		{"cgroup", "5.14", "bounds of a whole tree cannot be the kernel's", cgroup},
+		{"cgroup", "5.14", "max_memory and max_cpu are kept by looking at the tree, not by the kernel", cgroup},
 		{"user_namespaces", "3.8", "a command cannot be given another uid and gid", userNamespaces},
 	}
 	found := make([]Feature, len(list))
@@ -76,6 +77,15 @@ func features(abi int) []Feature {
 		found[i] = Feature{Name: f.name, Available: available, Linux: f.linux, Without: f.without, Detail: detail}
 	}
 	return found
+}
+
+// cgroup asks for a folder in which the user may make cgroups. See cgroups(7), "Delegation".
+func cgroup() (bool, string) {
+	folder, err := limits.GroupFolder()
+	if err != nil {
+		return false, err.Error()
+	}
+	return true, folder
 }
 
 func release() string {
