@@ -6,13 +6,16 @@ import errno
 import os
 import threading
 
+from ._process import executable
 from ._request import StrPath
 from ._syscalls import numbers_of, path_arguments
 from .actions import NotifAction
 from .context import HandlerCtx, ResolvedPath
 from .presets import PathDenyHandler, _is_text
 
-__all__ = ["DeniedPaths", "PathEnforcer"]
+__all__ = ["DeniedPaths", "Executions", "PathEnforcer"]
+
+_MANY = 4096
 
 
 class DeniedPaths:
@@ -74,6 +77,39 @@ class DeniedPaths:
                 if self.refuses(ctx, resolved.path) or self.refuses(ctx, followed):
                     return True
         return False
+
+
+class Executions:
+    """Programs that are about to be executed while paths are denied.
+
+    No execve can be performed for somebody else, and the kernel reads its path again. So what came of it is looked at
+    when the new program first asks for memory, which ld.so does before anything of the program runs.
+    """
+
+    def __init__(self, paths: DeniedPaths) -> None:
+        self._paths = paths
+        self._lock = threading.Lock()
+        self._before: dict[int, str] = {}  # by process: what it ran when it was about to execute something
+
+    def begin(self, pid: int) -> None:
+        """Note that a process may execute what was judged."""
+        if self._paths:
+            before = executable(pid)
+            with self._lock:
+                if len(self._before) >= _MANY:
+                    self._before = {p: path for p, path in self._before.items() if os.path.exists(f"/proc/{p}")}
+                self._before[pid] = before
+
+    def has_begun_denied(self, pid: int) -> bool:
+        """Say whether a process runs what was not judged, and is denied."""
+        if pid not in self._before:
+            return False
+        now = executable(pid)
+        with self._lock:
+            if self._before.get(pid) in (None, now):  # a thread of the program before, whose execve is under way
+                return False
+            del self._before[pid]
+        return self._paths.covers(now)
 
 
 class PathEnforcer(PathDenyHandler):

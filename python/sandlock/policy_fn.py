@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Union
 
 from ._chain import Chain, Link, chains_of
-from ._denied import DeniedPaths, PathEnforcer
+from ._denied import DeniedPaths, Executions, PathEnforcer
 from ._extension import core
 from ._peers import NETWORK_CALLS, address_of, networks, peer_of
 from ._process import lineage
@@ -163,8 +163,8 @@ class PolicyContext:
     def deny_path(self, path: StrPath) -> None:
         """Deny opening, executing and changing a file, or a folder with all that is beneath, from now on.
 
-        Files that are open stay so. What is executed is judged, and then read again by the kernel: see
-        docs/policy_fn.md.
+        Files that are open stay so, and programs that run go on. A denied program that another thread has slipped into
+        an execve is killed before it does anything: see docs/policy_fn.md.
         """
         self._paths.deny(path)
 
@@ -184,27 +184,40 @@ class _Asker(Handler):
         self._context = context
         self.calls = {number: category for category, names in _CATEGORIES.items() for number in numbers_of(names)}
         """The category of each call that it wants."""
-        self._executions = numbers_of(_EXECUTION_CALLS)
+        self._execution_calls = numbers_of(_EXECUTION_CALLS)
+        self._executions = Executions(context._paths)
 
     def handle(self, ctx: HandlerCtx) -> NotifAction:
         try:
             address = address_of(ctx) if self.calls[ctx.syscall_nr] == NETWORK else b""
             event = self._event(ctx, address)
+            if event.category == MEMORY and self._executions.has_begun_denied(event.pid):
+                return NotifAction.kill(pid=event.pid)
         except (NotifError, OSError):
             if ctx._waits():
                 raise
             return NotifAction.errno(errno.EINTR)  # the child is gone: nobody gets it
         action = self._action(event, self._function(event, self._context))
-        if event.category == NETWORK and action == _CONTINUE:
+        if action == _CONTINUE:
+            return self._continued(ctx, event, address)
+        return action
+
+    def _continued(self, ctx: HandlerCtx, event: SyscallEvent, address: bytes) -> NotifAction:
+        """Have what was judged stay so where another thread may change it."""
+        if event.denied:
+            return NotifAction.errno(errno.EACCES)
+        if event.category == NETWORK:
             self._context._expect(ctx, address)
-        return NotifAction.errno(errno.EACCES) if event.denied and action == _CONTINUE else action
+        elif event.argv is not None:
+            self._executions.begin(event.pid)
+        return _CONTINUE
 
     def _event(self, ctx: HandlerCtx, address: bytes) -> SyscallEvent:
         category = self.calls[ctx.syscall_nr]
         host, port = peer_of(address)
         pid, parent = lineage(ctx.pid)
-        executes = ctx.syscall_nr in self._executions
-        argv = _arguments(ctx, ctx.args[2 if ctx.syscall_nr == self._executions[-1] else 1]) if executes else None
+        executes = ctx.syscall_nr in self._execution_calls
+        argv = _arguments(ctx, ctx.args[2 if ctx.syscall_nr == self._execution_calls[-1] else 1]) if executes else None
         denied = (category == FILE or executes) and self._context._paths.deny_call(ctx)
         if not ctx._waits():
             raise NotifError("the call is over")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,25 @@ def test_a_second_thread_turns_the_path(program: Program, tmp_path: Path, turnin
     assert wrong == 0
     assert right > 10
     assert failed > 10
+
+
+def test_a_second_thread_turns_the_program(program: Program, tmp_path: Path) -> None:
+    """See programs/imposter.c: the kernel reads the path of an execve again, and no denied program comes to run."""
+    imposter = program("imposter")
+    for digit, tool in enumerate(("true", "false")):
+        (tmp_path / str(digit)).mkdir()
+        shutil.copy(f"/bin/{tool}", tmp_path / str(digit) / "run")
+    box = tool_sandbox([imposter, tmp_path], policy_fn=denying(tmp_path / "1"))
+    ran, ran_denied, failed, killed = 0, 0, 0, 0
+    for _ in range(20):  # until it was slipped in
+        result = box.run([imposter, "300", tmp_path], timeout=100)
+        assert (result.success, result.handler_errors) == (True, [])
+        counts = map(int, result.stdout.split())
+        ran, ran_denied, failed, killed = map(sum, zip(counts, (ran, ran_denied, failed, killed)))
+        if killed:
+            break
+    assert ran_denied == 0
+    assert min(ran, failed, killed) > 0, (ran, failed, killed)
 
 
 def test_handlers_are_asked_after_it(tmp_path: Path) -> None:
