@@ -80,7 +80,7 @@ func nameless(t Tree) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	files := make(objects)
+	files := newObjects()
 	for _, p := range found {
 		err := files.addOpen(p.pid, onDisk, t.given)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {

@@ -36,7 +36,7 @@ type maker struct {
 
 // forkTime is how long the kernel may take for a fork before it counts as done. Until then a child that cannot be seen
 // may yet come; a task that makes another call has come back from the one before.
-const forkTime = 100 * time.Millisecond
+const forkTime = 500 * time.Millisecond
 
 // threadsBound is how many tasks a tree may have in all: plenty for programs, too few to harm the host.
 func threadsBound(processes int) int { return max(1024, 32*min(processes, 1<<30)) }

@@ -41,7 +41,7 @@ func (m *memory) used(t Tree) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	shared := make(objects)
+	shared := newObjects()
 	var private uint64
 	var counted []process
 	for _, p := range found {
@@ -141,42 +141,50 @@ func sharesMemory(p process, others []process) bool {
 }
 
 // Objects are pieces of shared memory and files without a name, which exist as long as somebody has them mapped or open.
-type objects map[inode]uint64
+type objects struct {
+	open   map[inode]uint64 // by how much of them exists
+	mapped map[inode]uint64 // by how much of them could
+}
 
 type inode struct {
 	device uint64
 	number uint64
 }
 
+func newObjects() objects { return objects{make(map[inode]uint64), make(map[inode]uint64)} }
+
 func (o objects) size() (total uint64) {
-	for _, size := range o {
+	for _, size := range o.open {
 		total += size
+	}
+	for id, size := range o.mapped {
+		if _, known := o.open[id]; !known {
+			total += size
+		}
 	}
 	return total
 }
 
-// addMapped enters the shared memory that is mapped. How much of it exists cannot be seen here: it counts in full.
+// addMapped enters the shared memory that is mapped. How much of it exists cannot be seen here: it counts in full, unless
+// somebody has it open.
 func (o objects) addMapped(folder string) error {
 	file, err := os.Open(folder + "/maps")
 	if err != nil {
 		return gone(err)
 	}
 	defer file.Close()
-	sizes := make(objects)
+	sizes := make(map[inode]uint64)
 	for scanner := bufio.NewScanner(file); scanner.Scan(); {
-		// 7f0000000000-7f0000001000 rw-s 00000000 00:01 1027 /dev/zero (deleted)
-		fields := strings.Fields(scanner.Text())
-		if len(fields) < 7 || fields[1][3] != 's' || fields[len(fields)-1] != "(deleted)" || !isShared(fields[5]) {
-			continue
-		}
-		id, size, err := readMapping(fields)
+		id, size, shared, err := readMapping(scanner.Text())
 		if err != nil {
 			return fmt.Errorf("read %s/maps: %w", folder, err)
 		}
-		sizes[id] += size
+		if shared {
+			sizes[id] += size
+		}
 	}
 	for id, size := range sizes {
-		o[id] = max(o[id], size)
+		o.mapped[id] = max(o.mapped[id], size)
 	}
 	return nil
 }
@@ -186,20 +194,25 @@ func isShared(path string) bool {
 	return path == "/dev/zero" || strings.HasPrefix(path, "/memfd:") || strings.HasPrefix(path, "/SYSV")
 }
 
-func readMapping(fields []string) (id inode, size uint64, err error) {
+// readMapping reads a line of proc_pid_maps(5), as far as it is about shared memory:
+//
+//	7f0000000000-7f0000001000 rw-s 00000000 00:01 1027 /dev/zero (deleted)
+func readMapping(line string) (id inode, size uint64, shared bool, err error) {
+	fields := strings.Fields(line)
+	if len(fields) < 7 || !strings.HasSuffix(fields[1], "s") || fields[len(fields)-1] != "(deleted)" || !isShared(fields[5]) {
+		return inode{}, 0, false, nil
+	}
 	first, last, _ := strings.Cut(fields[0], "-")
 	major, minor, _ := strings.Cut(fields[3], ":")
-	numbers := make([]uint64, 5)
-	for i, text := range []string{first, last, major, minor, fields[4]} {
-		base := 16
-		if i == 4 {
-			base = 10
-		}
-		if numbers[i], err = strconv.ParseUint(text, base, 64); err != nil {
-			return inode{}, 0, err
+	var numbers [4]uint64
+	for i, text := range []string{first, last, major, minor} {
+		if numbers[i], err = strconv.ParseUint(text, 16, 64); err != nil {
+			return inode{}, 0, false, err
 		}
 	}
-	return inode{unix.Mkdev(uint32(numbers[2]), uint32(numbers[3])), numbers[4]}, numbers[1] - numbers[0], nil
+	id.device = unix.Mkdev(uint32(numbers[2]), uint32(numbers[3]))
+	id.number, err = strconv.ParseUint(fields[4], 10, 64)
+	return id, numbers[1] - numbers[0], true, err
 }
 
 // addOpen enters open files without a name, of memfd_create(2) or deleted, that are of a kind and none of the given.
@@ -218,7 +231,7 @@ func (o objects) addOpen(pid int, kind func(unix.Statfs_t) bool, given map[inode
 		id := inode{info.Dev, info.Ino}
 		var system unix.Statfs_t
 		if !given[id] && unix.Statfs(path, &system) == nil && kind(system) {
-			o[id] = max(o[id], uint64(info.Blocks)*blockSize)
+			o.open[id] = max(o.open[id], uint64(info.Blocks)*blockSize)
 		}
 	}
 	return nil

@@ -184,9 +184,10 @@ def test_restrict_pid_network(port: int) -> None:
             reader, writer = os.pipe()
             middle = os.fork()
             if middle == 0:
+                middle = os.getpid()
                 if os.fork() == 0:
                     os.close(reader)
-                    while os.getppid() == middle_pid(): pass
+                    while os.getppid() == middle: pass
                     print("orphan", reach(sys.argv[2], sys.argv[1]), flush=True)
                 os._exit(0)
             os.close(writer)
@@ -195,9 +196,6 @@ def test_restrict_pid_network(port: int) -> None:
             os._exit(0)
         os.wait()
         os._exit(0)
-    def middle_pid(first=[]):
-        if not first: first.append(os.getppid())
-        return first[0]
     if os.fork() == 0: child()
     os.wait()
     print("parent", reach(sys.argv[2], sys.argv[1]))
