@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import errno
+import functools
 import os
 import threading
 from typing import Any, Optional
@@ -28,6 +29,7 @@ MAX_IN_FLIGHT = 4096
 
 # How often the loop looks for calls whose child no longer waits, in seconds. The kernel tells nobody.
 _SWEEP = 0.02
+_SWEEP_EACH = 1e-4  # for each call, where there are many: to look at one takes some two microseconds
 
 
 class LoopSide:
@@ -53,7 +55,7 @@ class LoopSide:
         self._most_threads = threads
         self._free: asyncio.Semaphore | None = None  # of the loop, which Python 3.9 wants to see running
         self._asked: dict[asyncio.Future[_Outcome], threading.Thread] = {}  # synchronous handlers at work
-        self._waiting = 0  # submitted, but not yet a task; under the lock
+        self._submitted: list[tuple[Chain, HandlerCtx]] = []  # not yet tasks; under the lock
         self._lock = threading.Lock()
         self._sweeper: asyncio.Task[None] | None = None
         self._closed = False
@@ -90,30 +92,33 @@ class LoopSide:
     def submit(self, chain: Chain, ctx: HandlerCtx) -> None:
         """Decide about a call that is no worker's any more. Called from worker threads."""
         with self._lock:
-            crowded = self._waiting + len(self._tasks) >= MAX_IN_FLIGHT
+            crowded = len(self._submitted) + len(self._tasks) >= MAX_IN_FLIGHT
+            first = not self._submitted
             if not crowded:
-                self._waiting += 1
+                self._submitted.append((chain, ctx))
         if crowded:
             self._core.core_Complete(self._run, ctx.id, ERRNO, errno.EAGAIN, 0)
             return
         try:
-            self._loop.call_soon_threadsafe(self._begin, chain, ctx)
+            if first or self._loop.is_closed():  # else the loop has been woken, and comes for all at once
+                self._loop.call_soon_threadsafe(self._begin)
         except RuntimeError:  # the caller's loop is closed: nobody will decide
             answer = chain.constants[0]
             self._core.core_Complete(self._run, ctx.id, answer._kind, answer._operand, answer._value)
 
-    def _begin(self, chain: Chain, ctx: HandlerCtx) -> None:
+    def _begin(self) -> None:
         with self._lock:
-            self._waiting -= 1
+            submitted, self._submitted = self._submitted, []
             if self._closed:
                 return
-            task = self._loop.create_task(self._decide(chain, ctx))
-            self._tasks[ctx.id] = task
-        task.add_done_callback(lambda _: self._forget(ctx.id))
+            for chain, ctx in submitted:
+                task = self._loop.create_task(self._decide(chain, ctx))
+                self._tasks[ctx.id] = task
+                task.add_done_callback(functools.partial(self._forget, ctx.id))
         if self._sweeper is None:
             self._sweeper = self._loop.create_task(self._sweep())
 
-    def _forget(self, id: int) -> None:
+    def _forget(self, id: int, _: asyncio.Task[None]) -> None:
         del self._tasks[id]
         self._begun.discard(id)
 
@@ -192,7 +197,7 @@ class LoopSide:
     async def _sweep(self) -> None:
         """Cancel what nobody waits for any more, for as long as there is something to await."""
         while self._tasks:
-            await asyncio.sleep(_SWEEP)
+            await asyncio.sleep(max(_SWEEP, len(self._tasks) * _SWEEP_EACH))
             for id, task in list(self._tasks.items()):
                 if id in self._begun and not self._waits(id):
                     task.cancel()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Callable
 
 from ..host import Host
 from ..setting import Setting, readable
 from ..timing import OURS, Contestant, Entry, Goal, Row, Unit
 from .entries import BARE, peer, wrapped
+from .notifications import nanoseconds
 
 __all__ = ["rows"]
 
 _TRUE = ["/bin/true"]
 _TIMES = 4  # runs a measurement
+_CALLS = "start.c, our calls"
+_SPAWN = "start.c, posix_spawn"
 _SMALL = "small host"
 _FEW = "few paths"
 _RESIDENT = 4 << 30
@@ -39,6 +42,8 @@ def _start(setting: Setting) -> Sequence[Entry]:
     return [
         Contestant(OURS, lambda: _confined(host, policy)),
         Contestant(BARE, lambda: _bare(host, _TRUE)),
+        Contestant(_CALLS, _in_c(setting, "launch", paths=readable())),
+        Contestant(_SPAWN, _in_c(setting, "spawn")),
         wrapped(setting, lambda prefix: _bare(host, [*prefix, *_TRUE], times=1), every=2),
         peer(setting, lambda other: _confined(other, policy, times=1), every=2),
     ]
@@ -55,12 +60,17 @@ def _start_descriptors(setting: Setting) -> Sequence[Entry]:
 def _in_large_host(setting: Setting, resident: int = 0, descriptors: int = 0) -> Sequence[Entry]:
     small, large = setting.host(), setting.host(resident, descriptors)
     policy = {"fs_readable": readable()}
-    return [
+    entries = [
         Contestant(OURS, lambda: _confined(large, policy)),
         Contestant(_SMALL, lambda: _confined(small, policy)),
         Contestant(BARE, lambda: _bare(large, _TRUE)),
         Contestant(f"{BARE}, {_SMALL}", lambda: _bare(small, _TRUE)),
     ]
+    if descriptors:
+        for name, kind, paths in ((_CALLS, "launch", readable()), (_SPAWN, "spawn", [])):
+            entries.append(Contestant(name, _in_c(setting, kind, descriptors, paths)))
+            entries.append(Contestant(f"{name}, {_SMALL}", _in_c(setting, kind, paths=paths)))
+    return entries
 
 
 def _start_paths(setting: Setting) -> Sequence[Entry]:
@@ -72,6 +82,8 @@ def _start_paths(setting: Setting) -> Sequence[Entry]:
     return [
         Contestant(OURS, lambda: _confined(host, many)),
         Contestant(_FEW, lambda: _confined(host, few)),
+        Contestant(_CALLS, _in_c(setting, "launch", paths=many["fs_readable"])),
+        Contestant(f"{_CALLS}, {_FEW}", _in_c(setting, "launch", paths=few["fs_readable"])),
         peer(setting, lambda other: _confined(other, many, times=1), every=2),
     ]
 
@@ -91,6 +103,12 @@ def _throughput(setting: Setting) -> Sequence[Entry]:
         wrapped(setting, lambda prefix: bare([*prefix, *_TRUE]), every=3),
         peer(setting, lambda other: confined(other, runs // 2), every=3),
     ]
+
+
+def _in_c(setting: Setting, kind: str, descriptors: int = 0, paths: Sequence[str] = ()) -> Callable[[], float]:
+    """Return what starts the command from C; see start.c."""
+    program = [setting.program("start"), kind, str(_TIMES), str(descriptors), *_TRUE, *paths]
+    return lambda: nanoseconds(program)
 
 
 def _bare(host: Host, command: list[str], times: int = _TIMES) -> float:
