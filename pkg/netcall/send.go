@@ -165,9 +165,11 @@ func (o *sending) send(c *call, m *message, left *int) error {
 			return err
 		}
 		var count int
-		err = c.inside(func() error {
-			count, err = m.transmit(c.socket.fd, data, o.flags|unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-			return err
+		err = c.identify(m, func(control []byte) error {
+			return c.inside(func() (err error) {
+				count, err = m.transmit(c.socket.fd, data, control, o.flags|unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+				return err
+			})
 		})
 		switch {
 		case errors.Is(err, unix.EAGAIN) && o.waits(c):
@@ -210,7 +212,7 @@ func (c *call) breakPipe() error {
 }
 
 // transmit is sendmsg(2).
-func (m *message) transmit(fd int, data []byte, flags int) (int, error) {
+func (m *message) transmit(fd int, data, control []byte, flags int) (int, error) {
 	part := unix.Iovec{Base: unsafe.SliceData(data)}
 	part.SetLen(len(data))
 	header := unix.Msghdr{Iov: &part}
@@ -218,9 +220,9 @@ func (m *message) transmit(fd int, data []byte, flags int) (int, error) {
 	if m.to != nil {
 		header.Name, header.Namelen = &m.to[0], uint32(len(m.to))
 	}
-	if len(m.control) > 0 && m.sent == 0 {
-		header.Control = &m.control[0]
-		header.SetControllen(len(m.control))
+	if len(control) > 0 && m.sent == 0 {
+		header.Control = &control[0]
+		header.SetControllen(len(control))
 	}
 	count, _, errno := unix.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&header)), uintptr(flags))
 	runtime.KeepAlive(data)

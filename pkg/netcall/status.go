@@ -9,8 +9,8 @@ import (
 
 // A status is what proc(5) tells about a task that waits.
 type status struct {
-	process int
-	threads int
+	credentials // of the real user
+	threads     int
 	// Sets of signals: pending for the task, for its process, and what it blocks.
 	pending, shared, blocked uint64
 }
@@ -30,13 +30,15 @@ func parseStatus(text string) (s status, err error) {
 		fields[name] = strings.TrimSpace(value)
 	}
 	number := func(name string, base int) uint64 {
-		value, failed := strconv.ParseUint(fields[name], base, 64)
+		first, _, _ := strings.Cut(fields[name], "\t")
+		value, failed := strconv.ParseUint(first, base, 64)
 		if failed != nil {
 			err = fmt.Errorf("read %s of a task: %w", name, failed)
 		}
 		return value
 	}
 	s.process, s.threads = int(number("Tgid", 10)), int(number("Threads", 10))
+	s.uid, s.gid = int(number("Uid", 10)), int(number("Gid", 10))
 	s.pending, s.shared, s.blocked = number("SigPnd", 16), number("ShdPnd", 16), number("SigBlk", 16)
 	return s, err
 }

@@ -8,13 +8,13 @@ import (
 )
 
 func TestParseStatus(t *testing.T) {
-	const text = "Name:\ta: b\nTgid:\t12\nThreads:\t3\nSigPnd:\t0000000000000001\nShdPnd:\t0000000000000200\nSigBlk:\t8000000000000000\n"
+	const text = "Name:\ta: b\nTgid:\t12\nUid:\t1000\t0\t0\t0\nGid:\t100\t0\t0\t0\nThreads:\t3\nSigPnd:\t0000000000000001\nShdPnd:\t0000000000000200\nSigBlk:\t8000000000000000\n"
 	got, err := parseStatus(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := status{process: 12, threads: 3, pending: 1, shared: 0x200, blocked: 1 << 63}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(status{})); diff != "" {
+	want := status{credentials: credentials{12, 1000, 100}, threads: 3, pending: 1, shared: 0x200, blocked: 1 << 63}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(status{}, credentials{})); diff != "" {
 		t.Error(diff)
 	}
 	for _, wrong := range []string{"", "Tgid:\t12\n", text[:20]} {
@@ -29,7 +29,7 @@ func TestStatusOfOurselves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.process != os.Getpid() || s.threads < 1 {
+	if s.credentials != (credentials{os.Getpid(), os.Getuid(), os.Getgid()}) || s.threads < 1 {
 		t.Errorf("%+v", s)
 	}
 }

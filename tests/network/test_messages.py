@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+import struct
 import sys
 from pathlib import Path
 
@@ -313,3 +315,32 @@ for thread in threads:
 print(tell)
 """
     assert lines(run(supervised(), script)) == ["[True, True, True, True]"]
+
+
+def test_who_has_sent_a_message() -> None:
+    """The peer of a Unix socket sees the user of the sender, not of the supervisor: see SO_PASSCRED in unix(7)."""
+    script = """
+pair = socket.socket(fileno=0)
+if os.getuid() == 0:
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+pair.sendmsg([b"x"])
+reader, writer = os.pipe()
+socket.send_fds(pair, [b"y"], [reader])
+print(os.getpid(), os.getuid(), os.getgid())
+"""
+    status = Path("/proc/self/status").read_text()
+    may_name_others = int(status.split("CapEff:")[1].split()[0], 16) >> 21 & 1  # CAP_SYS_ADMIN
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        told = run(supervised(), script, stdin=theirs)
+        pid, uid, gid = map(int, told.stdout.split())
+        for text in (b"x", b"y"):
+            data, control, _, _ = ours.recvmsg(1, 200)
+            seen = {kind: value for _, kind, value in control}
+            sender = struct.unpack("=iII", seen[socket.SCM_CREDENTIALS])
+            assert (data, sender[1:]) == (text, (uid, gid))
+            assert sender[0] == (pid if may_name_others else os.getpid())
+            if text == b"y":
+                os.close(struct.unpack("=i", seen[socket.SCM_RIGHTS])[0])
