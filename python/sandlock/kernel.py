@@ -48,7 +48,7 @@ class Kernel:
     """What else matters to a sandbox: ``user_notification``, ``wait_killable``, ``sync_wake_up`` (seccomp_unotify(2)),
     ``child_memory`` (process_vm_readv(2)), ``pidfd`` and ``pidfd_thread`` (pidfd_open(2)), ``pidfd_getfd``
     (pidfd_getfd(2)), ``tree_kill`` (kill(2) within Landlock's signal scope), ``cgroup`` (cgroups(7), "Delegation": made
-    here, with controllers for memory and pids) and ``user_namespaces`` (user_namespaces(7))."""
+    here, with controllers for memory and CPU time) and ``user_namespaces`` (user_namespaces(7))."""
 
     @property
     def missing(self) -> tuple[Protection, ...]:

@@ -68,6 +68,8 @@ def list_profiles() -> list[str]:
 def write_profile(sandbox: Sandbox, command: Sequence[StrPath] = ()) -> str:
     """Return the text of a profile with the policy of a sandbox, and perhaps a command.
 
+    Its name and what is about functions of Python (``policy_fn``, ``on_exception`` and the like) have no place there.
+
     Raises:
         PolicyError: a field is wrong, or has text that is not UTF-8.
     """
