@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from sandlock import ExitReason, PolicyContext, Result, SyscallEvent
+from sandlock._peers import peer_of
 from tests.support.programs import Program
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
-from tests.support.sockets import MakeServer, port_of, received, was_reached
+from tests.support.sockets import MakeServer, port_of, received, sockaddr, was_reached
 
 CONNECT = """if True:
     import errno, os, socket, sys
@@ -263,6 +264,25 @@ def test_higher_limits_change_nothing() -> None:
     )
     result = python(script, policy_fn=OnMkdir(restrict), net_allow=[], max_processes=1, max_memory="1G")
     assert result.stdout == b"refused\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "peer"),
+    [
+        (b"", (None, 0)),
+        (b"\2", (None, 0)),
+        (sockaddr("192.0.2.1", 80)[:7], (None, 0)),
+        (sockaddr("192.0.2.1", 80), ("192.0.2.1", 80)),
+        (sockaddr("192.0.2.1", 80) + bytes(100), ("192.0.2.1", 80)),
+        (sockaddr("2001:db8::1", 80)[:23], (None, 0)),
+        (sockaddr("2001:db8::1", 80), ("2001:db8::1", 80)),
+        (sockaddr("::ffff:192.0.2.1", 80), ("192.0.2.1", 80)),
+        (b"\1\0/run/socket", (None, 0)),
+        (b"\xff" * 128, (None, 0)),
+    ],
+)
+def test_addresses_in_memory(raw: bytes, peer: tuple[str | None, int]) -> None:
+    assert peer_of(raw) == peer
 
 
 @pytest.mark.parametrize(
