@@ -9,16 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ._extension import core
-from ._threads import Thread, start
+from ._threads import TICK, Thread, start
 
 __all__ = ["Serving"]
 
 # How often an abandoned run is looked after, in seconds.
 _ABANDONED_TICK = 0.01
-
-# How often the main thread comes back from Go, in milliseconds. The kernel may give a signal to another thread, and one
-# that comes just before the main thread sleeps does not wake it; Python's handlers run in the main thread alone.
-_MAIN_TICK = 100
 
 
 class Serving:
@@ -44,7 +40,7 @@ class Serving:
         self._serve(self._in_go)
 
     def _serve(self, in_go: Any) -> None:
-        most = _MAIN_TICK if threading.current_thread() is threading.main_thread() else 0
+        most = int(TICK * 1000) if threading.current_thread() is threading.main_thread() else 0
         while True:
             with in_go:
                 ended = core().core_Serve(self._run, most)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from ._threads import TICK
 from .errors import SandboxError
 from .stdio import Stdio, held
 
@@ -132,7 +133,7 @@ class _Terminal:
             poll.register(own, select.POLLIN | (select.POLLOUT if typed else 0))
             if not typed:
                 poll.register(_KEYBOARD, select.POLLIN)
-            ready = dict(poll.poll())
+            ready = dict(poll.poll(TICK * 1000))
             with contextlib.suppress(BlockingIOError):
                 if own in ready and ready[own] & ~select.POLLOUT and not self._show():
                     return

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 from .errors import SandboxError
 
-__all__ = ["GRACE", "Thread", "start"]
+__all__ = ["GRACE", "TICK", "Thread", "start"]
 
 GRACE = 1.0
 """Seconds that a run which was interrupted, or the interpreter's end, waits for a handler that is still at work."""
+
+TICK = 0.1
+"""Seconds after which a wait in the main thread looks around. The kernel may give a signal to another thread, and one
+that comes just before the main thread sleeps does not wake it; Python's handlers run in the main thread alone."""
 
 
 class Thread(threading.Thread):
@@ -33,8 +39,11 @@ class Thread(threading.Thread):
             self._over.set()
 
     def join(self, timeout: float | None = None) -> None:
-        if not self.is_alive() or self._over.wait(timeout):
-            super().join()
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        while self.is_alive() and not self._over.wait(max(0.0, min(TICK, end - time.monotonic()))):
+            if time.monotonic() >= end:
+                return
+        super().join()
 
     def is_alive(self) -> bool:
         return self.ident is not None and not self._over.is_set() and os.getpid() == self._owner  # none in a fork

@@ -7,11 +7,12 @@ import io
 import os
 import queue
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ._request import Command
+from ._threads import TICK
 from .inputs import VARIABLE
 from .result import ExitReason, Result
 from .stdio import Stdio, StdioMode, captured
@@ -202,7 +203,7 @@ def _collect(runs: Sequence[Run], ended: queue.SimpleQueue[int]) -> Result:
     """Wait for all; as soon as one has failed to be executed, or the time is over, kill the others."""
     failed: Result | None = None
     for _ in runs:
-        result = runs[ended.get()].finish()
+        result = runs[_first(ended)].finish()
         if failed is None and (result.error is not None or result.reason == ExitReason.TIMEOUT):
             failed = result
             for run in runs:
@@ -211,3 +212,9 @@ def _collect(runs: Sequence[Run], ended: queue.SimpleQueue[int]) -> Result:
     if failed is None or failed is last:
         return last
     return replace(failed, stdout=last.stdout, stderr=failed.stderr + last.stderr)
+
+
+def _first(ended: queue.SimpleQueue[int]) -> int:
+    while True:
+        with suppress(queue.Empty):
+            return ended.get(timeout=TICK)

@@ -69,16 +69,24 @@ ELSEWHERE = """
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
+    box, command = tool_sandbox(writable=[folder]), ["sh", "-c", f"echo up >{up.path}; exec sleep 1000"]
     try:
-        tool_sandbox(writable=[folder]).run(["sh", "-c", f"echo up >{up.path}; exec sleep 1000"])
+        if sys.argv[2] == "run":
+            box.run(command)
+        elif sys.argv[2] == "popen":
+            with box.popen(command) as process:
+                process.wait()
+        elif sys.argv[2] == "pipeline":
+            (box.cmd(command) | box.cmd(["cat"])).run()
     except KeyboardInterrupt:
         print("interrupted")
 """
 
 
-def test_a_signal_that_another_thread_gets(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["run", "popen", "pipeline"])
+def test_a_signal_that_another_thread_gets(tmp_path: Path, way: str) -> None:
     """It does not wake the main thread, where Python handles it. The same goes for one that comes too early."""
-    done = run_host(ELSEWHERE, tmp_path)
+    done = run_host(ELSEWHERE, tmp_path, way)
     assert done.stdout == "interrupted\n", done.stderr
 
 

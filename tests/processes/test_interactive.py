@@ -126,18 +126,22 @@ def test_signals_to_the_host_give_the_terminal_back(number: signal.Signals) -> N
 
 
 def test_a_host_that_was_stopped_goes_on() -> None:
-    with Screen(INTERACTIVE, "sh", "-c", "echo up; read line; echo got $line") as screen:
+    with Screen(INTERACTIVE, "sh", "-c", "echo up; read line; stty size; echo got $line") as screen:
         before = screen.settings()
         screen.expect("up")
-        raw = screen.settings()
+        lent = screen.settings()
         screen.host.send_signal(signal.SIGSTOP)
         os.waitpid(screen.host.pid, os.WUNTRACED)
-        screen.set(before)
+        screen.set(before)  # as a shell does
+        screen.resize(30, 90)
         screen.host.send_signal(signal.SIGCONT)
-        screen.type("wo''rd\r")
-        screen.expect("got wo''rd")
+        while screen.settings() != lent:
+            time.sleep(0.01)
+        screen.type("word\r")
+        screen.expect("30 90")
+        screen.expect("got word")
         assert screen.end() == 0
-        assert raw != before == screen.settings()
+        assert lent != before == screen.settings()
 
 
 def test_the_end_of_the_terminal_ends_the_command(tmp_path: Path) -> None:
