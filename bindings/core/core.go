@@ -187,7 +187,7 @@ func Outcome(handle int64) (text string, err error) {
 		return "", encode(errors.New("the run has not started"))
 	}
 	o := outcome{ExitCode: r.result.ExitCode, Signal: int(r.result.Signal), Reason: int(r.result.Reason),
-		Limits: r.result.Limits, Exceeded: r.result.Exceeded}
+		Stdout: len(r.result.Stdout), Stderr: len(r.result.Stderr), Limits: r.result.Limits, Exceeded: r.result.Exceeded}
 	if r.result.Err != nil {
 		o.Error = r.result.Err.Error()
 	}
@@ -201,6 +201,8 @@ type outcome struct {
 	Signal   int    `json:"signal"`
 	Reason   int    `json:"reason"`
 	Error    string `json:"error"`
+	Stdout   int    `json:"stdout"` // how many bytes Output gives
+	Stderr   int    `json:"stderr"`
 
 	Limits   map[string]limits.Mechanism `json:"limits,omitempty"`
 	Exceeded string                      `json:"exceeded,omitempty"`

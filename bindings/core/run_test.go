@@ -83,6 +83,10 @@ func end(t *testing.T, handle int64) (e ending) {
 		}
 		*target = string(data)
 	}
+	if e.Outcome.Stdout != len(e.Stdout) || e.Outcome.Stderr != len(e.Stderr) {
+		t.Errorf("%+v tells other lengths than those of %q and %q", e.Outcome, e.Stdout, e.Stderr)
+	}
+	e.Outcome.Stdout, e.Outcome.Stderr = 0, 0
 	return e
 }
 

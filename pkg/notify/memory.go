@@ -60,11 +60,14 @@ func pages(address uint64, length int) []unix.RemoteIovec {
 	return elements
 }
 
+// usualString is what is read first of a string: a whole page would push a good part of the caches out.
+const usualString = 256
+
 // ReadString reads up to a NUL, which it leaves out; a string of more than limit bytes is ErrTooLong.
 func (n *Notification) ReadString(buffer []byte, address uint64, limit int) (int, error) {
-	length := 0
-	for limit = min(limit, len(buffer)-1); length <= limit; {
-		end := min(limit+1, length+toPageEnd(address+uint64(length)))
+	length, most := 0, usualString
+	for limit = min(limit, len(buffer)-1); length <= limit; most = len(buffer) {
+		end := min(limit+1, length+min(most, toPageEnd(address+uint64(length))))
 		count, err := n.Read(buffer[length:end], address+uint64(length))
 		if err != nil {
 			return 0, err

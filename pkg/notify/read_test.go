@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -113,6 +114,9 @@ func TestReadString(t *testing.T) {
 		empty  = put(100, "\x00")
 		binary = put(200, "\xff\xfe/\n\x80\x00")
 		across = put(pageSize-3, "across\x00")
+		first  = put(pageSize+1000, strings.Repeat("f", 255)+"\x00")
+		second = put(pageSize+1500, strings.Repeat("s", 256)+"\x00")
+		long   = put(pageSize+2000, strings.Repeat("l", 1000)+"\x00")
 		last   = put(end-5, "last\x00") // its NUL is the last byte before the unmapped page
 	)
 	_, n, address := showing(t, data, 0)
@@ -126,6 +130,11 @@ func TestReadString(t *testing.T) {
 	}{
 		{"short", short, 100, 99, "short", nil},
 		{"empty", empty, 100, 99, "", nil},
+		{"all that is read first", first, 4096, 4095, strings.Repeat("f", 255), nil},
+		{"one byte more", second, 4096, 4095, strings.Repeat("s", 256), nil},
+		{"much more", long, 4096, 4095, strings.Repeat("l", 1000), nil},
+		{"more, as long as the limit", long, 4096, 1000, strings.Repeat("l", 1000), nil},
+		{"more than the limit", long, 4096, 999, "", notify.ErrTooLong},
 		{"not UTF-8", binary, 100, 99, "\xff\xfe/\n\x80", nil},
 		{"across a page boundary", across, 100, 99, "across", nil},
 		{"up to an unmapped page", last, 100, 99, "last", nil},

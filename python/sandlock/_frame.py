@@ -125,8 +125,11 @@ class ChildMemory:
         run, slot = opened
         read = core().core_ReadString
         with self._lock:
-            length = _call(read, run, self._index, notification, address, limit)
-            return None if length is None or length < 0 else slot.data(length)
+            try:
+                length = read(run, self._index, notification, address, limit)
+            except RuntimeError:  # the run was closed meanwhile
+                return None
+            return None if length < 0 else slot.data(length)
 
     def write(self, notification: int, address: int, data: bytes) -> bool:
         if not data:

@@ -20,12 +20,13 @@ def result_of(
 ) -> Result:
     """Return the result of a run, given by its handle in Go; what took too long is added to the failures."""
     outcome = json.loads(core().core_Outcome(run))
-    _note_expired(run, chains, failures)
+    if chains:
+        _note_expired(run, chains, failures)
     return Result(
         success=outcome["reason"] == ExitReason.EXITED and outcome["exit_code"] == 0,
         exit_code=outcome["exit_code"],
-        stdout=_output(run, 1),
-        stderr=_output(run, 2),
+        stdout=_output(run, 1) if outcome["stdout"] else b"",
+        stderr=_output(run, 2) if outcome["stderr"] else b"",
         error=outcome["error"] or None,
         reason=ExitReason(outcome["reason"]),
         signal=outcome["signal"] or -1,

@@ -131,6 +131,7 @@ def performable_paths(syscall: int) -> int:
     return int(core().core_PathCount(syscall))
 
 
+@functools.cache
 def path_argument(syscall: int) -> int:
     """Return which argument of a system call is its path.
 
