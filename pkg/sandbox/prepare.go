@@ -161,7 +161,7 @@ func (p *preparation) filter(rules *policy.Policy) error {
 		ExtraDeny:   slices.Concat(rules.ExtraDenySyscalls, limits.Denied(rules)),
 		ExtraAllow:  rules.ExtraAllowSyscalls,
 		Network:     p.network.Calls,
-		ChildSignal: len(p.chains)+len(builtin) > 0 || p.hosts != "",
+		ChildSignal: p.supervised() || len(builtin) > 0 || p.hosts != "",
 		LaunchNonce: p.spec.Nonce,
 	})
 	if err != nil {
@@ -176,8 +176,6 @@ func (p *preparation) filter(rules *policy.Policy) error {
 	p.showHosts()
 	if p.supervised() {
 		p.spec.FilterFlags = seccomp.ListenerFlags()
-	}
-	if len(p.chains) > 0 {
 		p.ask(unix.SYS_RT_SIGACTION, supervise.RestartCalls)
 	}
 	return nil

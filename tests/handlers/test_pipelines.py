@@ -65,6 +65,15 @@ def test_functions_for_sigchld_restart_calls(program: Program, handled: str) -> 
     assert answer.calls > 0
 
 
+@pytest.mark.parametrize(
+    "fields", [{"net_allow": ["127.0.0.1:1"]}, {"random_seed": 1}], ids=lambda fields: "".join(fields)
+)
+def test_also_where_only_sandlock_itself_is_asked(program: Program, fields: dict[str, Any]) -> None:
+    acts = program("acts")
+    box = tool_sandbox([acts], **fields)
+    assert flags_of(box, acts, signal.SIGCHLD, FUNCTION) == SA_NOCLDSTOP | SA_RESTART
+
+
 def test_signals_are_left_alone_without_handlers(program: Program) -> None:
     acts = program("acts")
     assert flags_of(tool_sandbox([acts]), acts, signal.SIGCHLD, FUNCTION) == SA_NOCLDSTOP
