@@ -6,6 +6,7 @@ import difflib
 import os
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ __all__ = ["Audit", "Call", "Match", "audit"]
 _OPENS = frozenset({"open", "openat", "openat2", "creat"})
 _EXECS = frozenset({"execve", "execveat"})
 _CONNECTS = frozenset({"connect"})
+_CHANGES = frozenset(
+    {"creat", "truncate", "mkdir", "mkdirat", "mknodat", "rmdir", "unlink", "unlinkat"}
+    | {"rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"}
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Call:
     pid: int
     paths: tuple[str, ...] = ()
     """Absolute, with the links on the way followed, but not one at the end. What cannot be read is left out."""
+    writes: bool = False
+    """Whether it would change something: an open for writing, or any call that makes, moves or removes."""
     peer: str | None = None
     """The address of a connect: ``127.0.0.1:80``, ``[::1]:80``, ``unix:/run/socket``, ``unix:@abstract``."""
 
@@ -184,8 +191,18 @@ class _Recorder(Handler):
                     paths.append(ctx.resolve_path(argument, text).path)
                 except NotifError:  # the process is gone, or has no such folder
                     paths.append(text)
-        self._record.add(Call(self._syscall, ctx.pid, tuple(paths)))
+        self._record.add(Call(self._syscall, ctx.pid, tuple(paths), self._writes(ctx)))
         return NotifAction.continue_()
+
+    def _writes(self, ctx: HandlerCtx) -> bool:
+        if self._syscall in ("open", "openat"):
+            flags = ctx.args[1 if self._syscall == "open" else 2]
+        elif self._syscall == "openat2":
+            how = ctx.read(ctx.args[2], 8)  # struct open_how begins with the flags
+            flags = 0 if how is None else int.from_bytes(how, sys.byteorder)
+        else:
+            return self._syscall in _CHANGES
+        return flags & os.O_ACCMODE != os.O_RDONLY or bool(flags & (os.O_CREAT | os.O_TRUNC))
 
 
 def _peer(address: bytes | None) -> str | None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import SandlockError
-from . import profile
+from . import audit, check, learn, profile, run, running
 
 __all__ = ["main"]
 
-_COMMANDS = (profile,)
+_COMMANDS = (run, audit, learn, check, profile, running)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,4 +28,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except SandlockError as error:
         print(f"sandlock: {error}", file=sys.stderr)
-        return 1
+        return int(getattr(options, "failed", 1))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT

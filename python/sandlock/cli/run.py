@@ -1,0 +1,54 @@
+"""``sandlock run``: run a command in a sandbox."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from .._terminal import interact
+from ..result import ExitReason, Result
+from .policy import add_command, add_flags, command_of, sandbox_of
+from .running import registered
+
+if TYPE_CHECKING:
+    from .profile import Subparsers
+
+__all__ = ["add_parser", "exit_status"]
+
+_EXAMPLES = """examples:
+  sandlock run -r /usr -r /etc -r . -- ls -l
+  sandlock run --profile python --max-memory 512M -- python3 script.py
+  sandlock run -r / -w build --net-allow example.com:443 --timeout 60 -- make
+
+The status is the command's; 124 after a timeout, 128 and the signal's number when a signal ended it, 127 when the
+command was not found, and 125 when sandlock itself failed.
+"""
+
+_TIMED_OUT = 124  # as timeout(1) has it
+_SIGNALLED = 128
+
+
+def add_parser(commands: Subparsers) -> None:
+    parser = commands.add_parser(
+        "run",
+        help="run a command in a sandbox",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_flags(parser)
+    add_command(parser)
+    parser.set_defaults(run=_run, failed=125)
+
+
+def _run(options: argparse.Namespace) -> int:
+    box, command = sandbox_of(options), command_of(options)
+    with registered(box, command):
+        result = interact(lambda streams: box._start(command, (), streams, timeout=options.timeout))
+    return exit_status(result)
+
+
+def exit_status(result: Result) -> int:
+    """Return what a shell would see."""
+    if result.reason == ExitReason.TIMEOUT:
+        return _TIMED_OUT
+    return _SIGNALLED + result.signal if result.signal > 0 else result.exit_code

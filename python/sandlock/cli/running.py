@@ -1,0 +1,124 @@
+"""``sandlock ps``, ``inspect`` and ``kill``: the sandboxes that ``sandlock run`` has started for this user."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import PolicyError
+from ..profiles import write_profile
+from ..sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from .profile import Subparsers
+
+__all__ = ["add_parser", "registered"]
+
+
+def add_parser(commands: Subparsers) -> None:
+    parser = commands.add_parser("ps", help="list what sandlock run has started")
+    parser.set_defaults(run=_list)
+    parser = commands.add_parser("inspect", help="show a sandbox that runs")
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--toml", action="store_true", help="its policy, as a profile")
+    parser.set_defaults(run=_inspect)
+    parser = commands.add_parser("kill", help="end a sandbox that runs, with its whole tree")
+    parser.add_argument("name", metavar="NAME")
+    parser.set_defaults(run=_kill)
+
+
+@contextlib.contextmanager
+def registered(box: Sandbox, command: Sequence[str]) -> Iterator[None]:
+    """Let a sandbox be found by its name while it runs.
+
+    Raises:
+        PolicyError: another one of that name runs.
+    """
+    assert box.name is not None
+    folder = _folder()
+    file = folder / f"{box.name}.json"
+    if box.name in (record["name"] for record in _records()):
+        raise PolicyError(f"name: a sandbox {box.name!r} runs already; choose another --name")
+    pid = os.getpid()
+    entry = {"name": box.name, "pid": pid, "began": _began(pid), "command": list(command), "toml": write_profile(box)}
+    temporary = folder / f".{box.name}.{pid}"
+    temporary.write_text(json.dumps(entry))
+    temporary.replace(file)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _folder() -> Path:
+    """Return the folder of the records, which is the user's alone."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    folder = (Path(runtime) if runtime else state) / "sandlock"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _began(pid: int) -> int:
+    """Return when a process began, in clock ticks since boot: with the number it is unique (proc_pid_stat(5))."""
+    status = Path(f"/proc/{pid}/stat").read_text()
+    return int(status.rpartition(")")[2].split()[19])
+
+
+def _records() -> list[dict[str, Any]]:
+    """Return what runs; the records of what does not, because it was killed, are removed."""
+    records = []
+    for file in sorted(_folder().glob("*.json")):
+        try:
+            record = json.loads(file.read_text())
+            if _began(record["pid"]) == record["began"]:
+                records.append(record)
+                continue
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        file.unlink(missing_ok=True)
+    return records
+
+
+def _named(name: str) -> dict[str, Any]:
+    for record in _records():
+        if record["name"] == name:
+            return record
+    raise PolicyError(f"no sandbox {name!r} runs; sandlock ps lists them")
+
+
+def _list(_: argparse.Namespace) -> int:
+    for record in _records():
+        print(f"{record['name']:<24} {record['pid']:>8}  {shlex.join(record['command'])}")
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    record = _named(options.name)
+    if options.toml:
+        print(record["toml"], end="")
+    else:
+        print(f"name     {record['name']}\npid      {record['pid']}\ncommand  {shlex.join(record['command'])}\n")
+        print(record["toml"], end="")
+    return 0
+
+
+def _kill(options: argparse.Namespace) -> int:
+    record = _named(options.name)
+    fd = os.pidfd_open(record["pid"])
+    try:
+        if _began(record["pid"]) != record["began"]:  # now that the number cannot get another process
+            raise PolicyError(f"no sandbox {options.name!r} runs any more")
+        signal.pidfd_send_signal(fd, signal.SIGTERM)
+    finally:
+        os.close(fd)
+    print(f"killed {options.name}", file=sys.stderr)
+    return 0
