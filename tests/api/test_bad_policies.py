@@ -20,6 +20,7 @@ import pytest
 
 import sandlock
 from sandlock import Handler, HandlerCtx, NotifAction
+from sandlock.presets import PathAllowHandler, PathDenyHandler
 from tests.support.handlers import Answer
 from tests.support.processes import children, open_fds
 from tests.support.sandboxes import tool_sandbox
@@ -75,6 +76,7 @@ class Attempt:
         self.names: dict[str, Any] = {
             **{name: getattr(sandlock, name) for name in sandlock.__all__},
             **{kind.__name__: kind for kind in (Answer, Misruled, Unlimited, Seeing, TooMany, Path)},
+            **{kind.__name__: kind for kind in (PathAllowHandler, PathDenyHandler)},
             **{"box": self.box, "run": self.run, "popen": self.popen, "handle": self.handle, "profile": self.profile},
             **{"FOLDER": folder, "ALLOW": Answer(), "STDOUT": subprocess.STDOUT, "datetime": datetime.datetime},
         }
