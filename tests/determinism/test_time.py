@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sandlock import SandboxError
 from tests.support.handlers import Answer
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
 
@@ -165,3 +169,15 @@ def test_signals_do_not_disturb_a_clock() -> None:
     box = tool_sandbox(PYTHON_PATHS, time_start=START)
     result = box.run([sys.executable, "-c", script], timeout=60)
     assert result.stdout == b"done\n", result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file, and may trace every program")
+@pytest.mark.parametrize("fields", [{"time_start": START}, {"random_seed": 1}])
+def test_a_program_that_cannot_be_changed_is_killed(tmp_path: Path, fields: dict[str, Any]) -> None:
+    """The kernel lets nobody look into a program whose file may not be read."""
+    program = tmp_path / "program"
+    shutil.copy("/bin/true", program)
+    program.chmod(0o111)
+    assert tool_sandbox([tmp_path]).run([program]).success
+    with pytest.raises(SandboxError, match=r"make a program deterministic.*auxiliary vector"):
+        tool_sandbox([tmp_path], **fields).run([program])
