@@ -15,14 +15,15 @@ import (
 // count, not lengths.
 type disk struct {
 	most    uint64
-	folders []*os.File // opened once: what was granted is what is measured, wherever it is moved
+	folders []*os.File      // opened once: what was granted is what is measured, wherever it is moved
+	devices map[uint64]bool // that they are on
 	before  uint64
 	hidden  map[inode]bool // folders that could not be read before the start
 }
 
 // newDisk measures what is there before the tree.
 func newDisk(most uint64, paths []string) (*disk, error) {
-	d := &disk{most: most, hidden: make(map[inode]bool)}
+	d := &disk{most: most, devices: make(map[uint64]bool), hidden: make(map[inode]bool)}
 	for _, path := range paths {
 		fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 		if err != nil {
@@ -30,6 +31,12 @@ func newDisk(most uint64, paths []string) (*disk, error) {
 			return nil, fmt.Errorf("measure %s for max_disk: %w", path, err)
 		}
 		d.folders = append(d.folders, os.NewFile(uintptr(fd), path))
+		var info unix.Stat_t
+		if err := unix.Fstat(fd, &info); err != nil {
+			d.close()
+			return nil, fmt.Errorf("measure %s for max_disk: %w", path, err)
+		}
+		d.devices[info.Dev] = true
 	}
 	w := &walk{seen: make(map[inode]bool), hidden: func(id inode) { d.hidden[id] = true }}
 	d.before = w.all(d.folders)
@@ -46,7 +53,7 @@ func (d *disk) close() {
 const fills = 4 << 30
 
 func (d *disk) look(t Tree) (exceeded bool, pause time.Duration, err error) {
-	nameless, err := nameless(t)
+	nameless, err := d.nameless(t)
 	if err != nil {
 		return false, 0, err
 	}
@@ -74,20 +81,25 @@ func (d *disk) grown() (size uint64, readable bool) {
 	return now - min(now, d.before), readable
 }
 
-// nameless is the size of open files that were deleted, but for those in memory and those of the host.
-func nameless(t Tree) (uint64, error) {
+// nameless is the size of open files that were deleted, but for those of the host. A file in memory counts where it was
+// made in one of the folders; others, of memfd_create(2), are none of theirs.
+func (d *disk) nameless(t Tree) (uint64, error) {
 	found, err := descendants(t.Root)
 	if err != nil {
 		return 0, err
 	}
 	files := newObjects()
 	for _, p := range found {
-		err := files.addOpen(p.pid, onDisk, t.given)
+		err := files.addOpen(p.pid, d.holds, t.given)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			return 0, err
 		}
 	}
 	return files.size(), nil
+}
+
+func (d *disk) holds(file unix.Stat_t, system unix.Statfs_t) bool {
+	return d.devices[file.Dev] || !inMemory(file, system)
 }
 
 // A walk adds up the sizes of files, each once.

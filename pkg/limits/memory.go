@@ -216,7 +216,7 @@ func readMapping(line string) (id inode, size uint64, shared bool, err error) {
 }
 
 // addOpen enters open files without a name, of memfd_create(2) or deleted, that are of a kind and none of the given.
-func (o objects) addOpen(pid int, kind func(unix.Statfs_t) bool, given map[inode]bool) error {
+func (o objects) addOpen(pid int, kind func(unix.Stat_t, unix.Statfs_t) bool, given map[inode]bool) error {
 	folder := "/proc/" + strconv.Itoa(pid) + "/fd"
 	names, err := namesIn(folder)
 	if err != nil {
@@ -230,18 +230,16 @@ func (o objects) addOpen(pid int, kind func(unix.Statfs_t) bool, given map[inode
 		}
 		id := inode{info.Dev, info.Ino}
 		var system unix.Statfs_t
-		if !given[id] && unix.Statfs(path, &system) == nil && kind(system) {
+		if !given[id] && unix.Statfs(path, &system) == nil && kind(info, system) {
 			o.open[id] = max(o.open[id], uint64(info.Blocks)*blockSize)
 		}
 	}
 	return nil
 }
 
-func inMemory(system unix.Statfs_t) bool {
+func inMemory(_ unix.Stat_t, system unix.Statfs_t) bool {
 	return system.Type == unix.TMPFS_MAGIC || system.Type == unix.HUGETLBFS_MAGIC
 }
-
-func onDisk(system unix.Statfs_t) bool { return !inMemory(system) }
 
 // blockSize is the unit of st_blocks, whatever the file system's blocks are; see stat(3type).
 const blockSize = 512

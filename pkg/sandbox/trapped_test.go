@@ -96,6 +96,9 @@ func trapped(t *testing.T, rules *policy.Policy) []string {
 		err = p.confine(rules)
 	}
 	if err == nil {
+		err = p.bound(rules)
+	}
+	if err == nil {
 		err = p.filter(rules)
 	}
 	if err != nil {

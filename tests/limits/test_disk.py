@@ -58,6 +58,24 @@ def test_a_tree_that_takes_too_much_is_killed(tmp_path: Path, offence: str) -> N
         (tmp_path / "hidden").chmod(0o700)
 
 
+def test_deleted_files_of_a_tmpfs_count() -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        script = """
+files = []
+for i in range(25):
+    files.append(open("file", "wb"))
+    os.unlink("file")
+    files[i].write(bytes(4 * M))
+stay()
+"""
+        assert_killed(python_in(Path(folder), "10M", script))
+
+
+def test_files_in_memory_that_no_folder_had_do_not_count(tmp_path: Path) -> None:
+    script = "for i in range(5): os.write(os.memfd_create('a'), bytes(4 * M))"
+    assert python_in(tmp_path, "10M", script).exceeded is None
+
+
 @pytest.mark.parametrize("disk", ["8M", 8 << 20])
 def test_a_file_that_gets_too_long_is_refused(tmp_path: Path, disk: object) -> None:
     script = "try: fill('file', 20 * M)\nexcept OSError as e: print(e.errno, os.stat('file').st_size // M)"
