@@ -32,7 +32,9 @@ POLICIES = {
 Answer = Union[NotifAction, ExceptionPolicy]
 Rule = Union[Answer, Mapping[type, Answer], None]
 
-ANSWERS: list[Answer] = [*ExceptionPolicy, NotifAction.errno(errno.ENODEV), NotifAction.returns(1000), CONTINUE]
+ONE, TWO = 2**40, 2**41  # what no getppid(2) returns
+
+ANSWERS: list[Answer] = [*ExceptionPolicy, NotifAction.errno(errno.ENODEV), NotifAction.returns(ONE), CONTINUE]
 EXCEPTIONS: list[type[Exception]] = [LookupError, KeyError, OSError, FileNotFoundError, RecursionError]
 KEYS: list[type] = [*EXCEPTIONS, Exception, TypeError, TimeoutError]
 
@@ -112,7 +114,7 @@ def plan(chance: random.Random) -> Plan:
     does = chance.choices(list(weights), list(weights.values()))[0]
     value: Any = None
     if does == "decide":
-        value = chance.choice([NotifAction.errno(errno.EXDEV), NotifAction.returns(2000), KILL])
+        value = chance.choice([NotifAction.errno(errno.EXDEV), NotifAction.returns(TWO), KILL])
     elif does == "raise":
         value = chance.choice(EXCEPTIONS)
     elif does == "nonsense":
@@ -174,7 +176,7 @@ def seen(result: Result) -> tuple[Any, ...]:
     if result.reason == ExitReason.KILLED:
         return ("killed",)
     value, error = map(int, result.stdout.split()[:2])
-    return ("went on",) if error == 0 and value not in (3, 1000, 2000) else (value, error)
+    return ("went on",) if error == 0 and value not in (3, ONE, TWO) else (value, error)
 
 
 def must_see(final: NotifAction | None) -> tuple[Any, ...]:
@@ -186,7 +188,7 @@ def must_see(final: NotifAction | None) -> tuple[Any, ...]:
         return ("killed",)
     return {
         **{NotifAction.errno(e): (-1, e) for e in (errno.EPERM, errno.EIO, errno.ENODEV, errno.EXDEV)},
-        **{NotifAction.returns(v): (v, 0) for v in (1000, 2000)},
+        **{NotifAction.returns(v): (v, 0) for v in (ONE, TWO)},
     }[final]
 
 
