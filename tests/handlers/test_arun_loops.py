@@ -198,12 +198,21 @@ async def answer(action: NotifAction, ctx: HandlerCtx) -> NotifAction:
 
 
 class Partial(Handler):
+    def __init__(self, function: Any) -> None:
+        self.handle = functools.partial(function, EPERM)  # type: ignore[method-assign]
+
+
+class PartialOfAMethod(Partial):
     def __init__(self) -> None:
-        self.handle = functools.partial(answer, EPERM)  # type: ignore[method-assign]
+        super().__init__(functools.partial(self._answer, 1))
+
+    async def _answer(self, number: int, action: NotifAction, ctx: HandlerCtx) -> NotifAction:
+        return action
 
 
-def test_a_partial_of_an_asynchronous_function(box: Sandbox) -> None:
-    assert box.run(CHDIR, handlers=[("chdir", Partial())]).stdout == b"refused\n"
+@pytest.mark.parametrize("handler", [Partial(answer), PartialOfAMethod()], ids=lambda handler: type(handler).__name__)
+def test_a_partial_of_an_asynchronous_function(box: Sandbox, handler: Handler) -> None:
+    assert box.run(CHDIR, handlers=[("chdir", handler)]).stdout == b"refused\n"
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")  # a coroutine that nobody awaits

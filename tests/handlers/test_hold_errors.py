@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sandlock import HandlerCtx, NotifAction, Result, Sandbox, SandboxError
+from sandlock import HandlerCtx, NotifAction, NotifError, Result, Sandbox
 from tests.support.held import HoldAll
 from tests.support.processes import PATIENCE, open_fds
 from tests.support.steps import number
@@ -51,7 +51,7 @@ def opened() -> int:
 def test_a_target_beyond_the_limit(step_box: Sandbox, command: list[str]) -> None:
     step_box.max_open_files = 64
     with held(step_box, command) as (ctx, run):
-        with pytest.raises(SandboxError):
+        with pytest.raises(NotifError):
             step_box.answer(ctx, NotifAction.inject_fd(opened(), 64))
         assert not step_box.answer(ctx, NotifAction.returns(7)), "it has failed"
         assert told(run) == [b"-1", b"%d" % errno.EBADF]
@@ -62,7 +62,7 @@ def test_a_full_table(step_box: Sandbox, stepper: Path) -> None:
     duplications = [word for _ in range(61) for word in (number("dup"), "0", ",")]
     numbers: list[int] = []
     with held(step_box, [str(stepper), *duplications, number("getppid")]) as (ctx, run):
-        with pytest.raises(SandboxError):
+        with pytest.raises(NotifError):
             step_box.answer(ctx, NotifAction.inject_fd_send_tracked(opened(), on_success=numbers.append))
         assert not step_box.answer(ctx, NotifAction.returns(7))
         assert told(run)[-2:] == [b"-1", b"%d" % errno.EMFILE]
@@ -79,7 +79,7 @@ def test_a_process_that_is_not_the_sandboxs(step_box: Sandbox, command: list[str
                     if by == "pgid"
                     else NotifAction.kill(signal.SIGKILL, pid=stranger.pid)
                 )
-                with pytest.raises(SandboxError):
+                with pytest.raises(NotifError):
                     step_box.answer(ctx, action)
                 assert told(run) == [b"-1", b"%d" % errno.EPERM]
             assert stranger.poll() is None

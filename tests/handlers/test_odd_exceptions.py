@@ -58,6 +58,8 @@ CHAINS: dict[str, Callable[[BaseException], list[Handler]]] = {
     "observing, asynchronous": lambda e: [observing(AsyncFail(e)), Answer()],
 }
 
+ASYNCHRONOUS = ["asynchronous", "observing, asynchronous"]
+
 EXCEPTIONS: list[Exception] = [StopAsyncIteration(), asyncio.TimeoutError(), BlockingIOError(), UserWarning("warning")]
 if hasattr(builtins, "ExceptionGroup"):
     EXCEPTIONS.append(builtins.ExceptionGroup("group", [OSError(), KeyError()]))
@@ -73,7 +75,7 @@ def test_exception(box: Sandbox, chain: str, exception: Exception, capfd: pytest
     assert capfd.readouterr().err == "", "nobody says that something was never retrieved"
 
 
-@pytest.mark.parametrize("chain", [name for name in CHAINS if "asynchronous" not in name])
+@pytest.mark.parametrize("chain", [name for name in CHAINS if name not in ASYNCHRONOUS])
 def test_stop_iteration(box: Sandbox, chain: str) -> None:
     exception = StopIteration("on purpose")
     box.on_exception = {StopIteration: EPERM}
