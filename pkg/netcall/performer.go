@@ -99,7 +99,7 @@ type call struct {
 	passed   []int         // duplicates of descriptors that are sent
 	patience time.Duration // 0 for ever
 	deadline time.Time
-	doubts   int  // how often a signal was seen that may be another thread's
+	doubts   int  // how often in a row a signal was seen that may be another thread's
 	moved    bool // something was sent
 	spun     bool // nothing was since the last tick, although the socket seemed ready
 }

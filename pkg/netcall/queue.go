@@ -17,6 +17,10 @@ const tick = 20 * time.Millisecond
 // maxWaiting bounds the calls that wait at a time, each of which holds a descriptor of ours.
 const maxWaiting = 1000
 
+// maxDoubts is for how many ticks in a row a signal is left to other threads that could take it: they may all be waiting
+// here, too.
+const maxDoubts = 50
+
 // errRestart is the kernel's ERESTARTSYS: the call is made anew after a signal handler that wants it so, and else fails
 // with EINTR. The kernel must find a signal when it sees it, or else the task does.
 const errRestart = unix.Errno(512)
@@ -172,15 +176,19 @@ func (c *call) look() (over bool) {
 	if err != nil {
 		return false // dying: the notification will tell
 	}
-	certain, possible := s.signalled()
-	if possible && !certain {
-		c.doubts++
+	var others []status
+	if s.threads > 1 && s.shared != 0 {
+		others = s.beside(c.n.Task())
 	}
-	const isOurs = 3 // nobody else takes it
+	certain, possible := s.signalled(others)
+	c.doubts++
+	if !possible {
+		c.doubts = 0
+	}
 	switch {
 	case certain && c.patience == 0:
 		c.answer(c.cutShort(c, errRestart))
-	case certain || c.doubts >= isOurs:
+	case certain || c.doubts >= maxDoubts:
 		c.answer(c.cutShort(c, unix.EINTR))
 	default:
 		return false

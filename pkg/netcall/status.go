@@ -44,8 +44,35 @@ func parseStatus(text string) (s status, err error) {
 }
 
 // signalled reports whether a signal waits for the task to come back, and whether that is certain: one for the whole
-// process may be another thread's to take.
-func (s status) signalled() (certain, possible bool) {
-	certain = s.pending&^s.blocked != 0 || s.threads == 1 && s.shared&^s.blocked != 0
-	return certain, s.shared&^s.blocked != 0
+// process is another thread's to take, if there is one that does not block it.
+func (s status) signalled(others []status) (certain, possible bool) {
+	shared := s.shared &^ s.blocked
+	mine := shared
+	for _, other := range others {
+		mine &= other.blocked
+	}
+	return s.pending&^s.blocked != 0 || mine != 0, shared != 0
+}
+
+// beside gives the other threads of a task's process. One that ends meanwhile is left out.
+func (s status) beside(task int) []status {
+	folder := "/proc/" + strconv.Itoa(s.process) + "/task"
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil // the process is gone
+	}
+	var others []status
+	for _, entry := range entries {
+		if entry.Name() == strconv.Itoa(task) {
+			continue
+		}
+		text, err := os.ReadFile(folder + "/" + entry.Name() + "/status")
+		if err != nil {
+			continue
+		}
+		if other, err := parseStatus(string(text)); err == nil {
+			others = append(others, other)
+		}
+	}
+	return others
 }

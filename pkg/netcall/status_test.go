@@ -36,20 +36,42 @@ func TestStatusOfOurselves(t *testing.T) {
 
 func TestSignalled(t *testing.T) {
 	const signal, other = 1 << 9, 1 << 13
+	free, blocking := status{}, status{blocked: signal}
 	for _, test := range []struct {
 		status            status
+		others            []status
 		certain, possible bool
 	}{
-		{status{threads: 1}, false, false},
-		{status{threads: 2, pending: signal}, true, false},
-		{status{threads: 2, pending: signal, blocked: signal}, false, false},
-		{status{threads: 2, pending: signal | other, blocked: signal}, true, false},
-		{status{threads: 1, shared: signal}, true, true},
-		{status{threads: 2, shared: signal}, false, true},
-		{status{threads: 2, shared: signal, blocked: signal}, false, false},
+		{status{}, nil, false, false},
+		{status{pending: signal}, []status{free}, true, false},
+		{status{pending: signal, blocked: signal}, []status{free}, false, false},
+		{status{pending: signal | other, blocked: signal}, []status{free}, true, false},
+		{status{shared: signal}, nil, true, true},
+		{status{shared: signal}, []status{free}, false, true},
+		{status{shared: signal}, []status{blocking}, true, true},
+		{status{shared: signal}, []status{blocking, free}, false, true},
+		{status{shared: signal | other}, []status{blocking}, true, true},
+		{status{shared: other}, []status{blocking}, false, true},
+		{status{shared: signal, blocked: signal}, []status{blocking}, false, false},
 	} {
-		if certain, possible := test.status.signalled(); certain != test.certain || possible != test.possible {
-			t.Errorf("%+v: certain %t, possible %t", test.status, certain, possible)
+		if certain, possible := test.status.signalled(test.others); certain != test.certain || possible != test.possible {
+			t.Errorf("%+v beside %+v: certain %t, possible %t", test.status, test.others, certain, possible)
+		}
+	}
+}
+
+func TestThreadsBesideOurselves(t *testing.T) {
+	s, err := statusOf(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := s.beside(os.Getpid())
+	if len(others) == 0 {
+		t.Error("a Go program has several threads")
+	}
+	for _, other := range others {
+		if other.process != os.Getpid() {
+			t.Errorf("%+v", other)
 		}
 	}
 }

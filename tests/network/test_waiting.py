@@ -138,6 +138,44 @@ tell(*connect(socket.socket()))
     assert run(full, script, "") == ["", "0 0"]
 
 
+def test_signals_that_another_thread_takes(full: socket.socket) -> None:
+    script = """
+signal.signal(signal.SIGALRM, lambda *_: None)
+result = []
+thread = threading.Thread(target=lambda: result.extend(connect(socket.socket())))
+thread.start()
+signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)
+for _ in range(100):
+    signal.pause()
+signal.setitimer(signal.ITIMER_REAL, 0)
+tell("taken")
+thread.join()
+tell(*result)
+"""
+    assert run(full, script, "taken") == ["taken", "0 0"]
+
+
+def test_a_signal_that_no_other_thread_takes(full: socket.socket) -> None:
+    """One for the process, which the others block: SA_RESTART works as well."""
+    script = """
+assert signal.SIGUSR1 == 10
+os.set_blocking(1, False)
+signal.set_wakeup_fd(1)
+signal.signal(signal.SIGUSR1, lambda *_: None)
+signal.siginterrupt(signal.SIGUSR1, False)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
+if os.fork() == 0:
+    time.sleep(0.1)
+    os.kill(os.getppid(), signal.SIGUSR1)
+    os._exit(0)
+tell(*connect(socket.socket()))
+os._exit(0)
+"""
+    assert run(full, script, "") == ["", "0 0"]
+
+
 def test_an_ignored_and_a_blocked_signal_change_nothing(full: socket.socket) -> None:
     script = """
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
