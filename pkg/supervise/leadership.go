@@ -79,6 +79,7 @@ func (l *leadership) await(w *Worker) duty {
 func (l *leadership) promote(w *Worker) {
 	w.role.Store(leading)
 	l.leader.Store(w)
+	l.trip = w.trips.Load() - 1 // each worker counts its own; this one has just come
 }
 
 // callIdle makes the worker that has waited longest the leader and gives it a duty; the lock is held. False: all are
@@ -111,18 +112,19 @@ func (l *leadership) arm() {
 	}
 }
 
-// tick takes the listener from a leader that has been away since the last tick. It reports whether it is to be watched
-// further: while the leader comes and goes, so that a busy leader need not arm the watchdog anew, and not when it stays.
-func (l *leadership) tick() bool {
+// tick takes the listener from a leader that has been away since the last tick. It tells how often the leader has left
+// meanwhile, and whether it is to be watched further: while it comes and goes, so that a busy leader need not arm the
+// watchdog anew, and not when it stays.
+func (l *leadership) tick() (trips uint64, further bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended || l.retired {
-		return false
+		return 0, false
 	}
 	if w := l.leader.Load(); w != nil {
 		if trip := w.trips.Load(); trip != l.trip {
-			l.trip = trip
-			return true
+			trips, l.trip = trip-l.trip, trip
+			return trips, true
 		}
 		if w.role.CompareAndSwap(away, following) && !l.callIdle(duty{}) {
 			l.callReserve()
@@ -130,7 +132,7 @@ func (l *leadership) tick() bool {
 	}
 	l.armed.Store(false)
 	w := l.leader.Load() // it may have left after the look and before the store
-	return w != nil && w.role.Load() == away && l.armed.CompareAndSwap(false, true)
+	return 0, w != nil && w.role.Load() == away && l.armed.CompareAndSwap(false, true)
 }
 
 // callReserve lets the reserve lead; the lock is held.
