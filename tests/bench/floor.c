@@ -145,12 +145,14 @@ struct variant {
 	void (*answer)(int listener, const struct seccomp_notif *call);
 	int polls; /* before each receive, as whoever must be woken for other reasons has to */
 	int slow;  /* without the synchronous wake-up of Linux 6.6 */
+	int gathers; /* calls of all the command's threads before it answers, once the first thread has made its own */
 };
 
 static const struct variant variants[] = {
     {.name = "getppid", .call = SYS_getppid, .answer = answer},
     {.name = "getppid-poll", .call = SYS_getppid, .answer = answer, .polls = 1},
     {.name = "getppid-slow", .call = SYS_getppid, .answer = answer, .slow = 1},
+    {.name = "getppid-gather", .call = SYS_getppid, .answer = answer, .gathers = 1},
     {.name = "path", .call = SYS_openat, .answer = answer_with_path},
     {.name = "bytes", .call = SYS_openat, .answer = answer_with_bytes},
 };
@@ -163,7 +165,22 @@ static const struct variant *find_variant(const char *name)
 	return NULL;
 }
 
-static void supervise(const struct variant *v, int listener)
+/* Keeps so many calls waiting, and then answers them all. */
+static void gather(const struct seccomp_notif *call, int listener, long in_flight)
+{
+	static struct seccomp_notif *waiting;
+	static long count;
+	if (waiting == NULL)
+		waiting = calloc(in_flight, sizeof *waiting);
+	waiting[count++] = *call;
+	if (count < in_flight)
+		return;
+	while (count > 0)
+		answer(listener, &waiting[--count]);
+}
+
+/* alone are the calls before those of all threads. */
+static void supervise(const struct variant *v, int listener, long alone, long in_flight)
 {
 	if (!v->slow && ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP))
 		fail("ask for the synchronous wake-up");
@@ -177,7 +194,10 @@ static void supervise(const struct variant *v, int listener)
 				continue;
 			fail("receive a notification");
 		}
-		v->answer(listener, &call);
+		if (v->gathers && alone-- <= 0)
+			gather(&call, listener, in_flight);
+		else
+			v->answer(listener, &call);
 	}
 }
 
@@ -209,5 +229,6 @@ int main(int argc, char **argv)
 	if (child == 0)
 		run(argv + 2, v->call, ends[1]);
 	close(ends[1]);
-	supervise(v, receive_descriptor(ends[0]));
+	/* Of caller.c's arguments, the last ones are calls and threads. */
+	supervise(v, receive_descriptor(ends[0]), atol(argv[argc - 2]), atol(argv[argc - 1]));
 }

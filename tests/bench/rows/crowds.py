@@ -72,7 +72,11 @@ def _in_flight(setting: Setting) -> Sequence[Entry]:
         arguments = {"command": command, "policy": policy, "alone": calls, "in_flight": threads}
         return 1e9 / float(host.ask("handled_in_flight", **arguments))
 
-    return [Contestant(OURS, rate)]
+    floor = setting.program("floor")
+    return [
+        Contestant(OURS, rate),
+        Contestant(FLOOR, lambda: 1 / nanoseconds([floor, "getppid-gather", *command])),
+    ]
 
 
 def _printed(host: Host, command: list[str], handlers: list[tuple[str, str]]) -> float:
