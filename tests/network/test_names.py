@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sandlock import Handler, HandlerCtx, NotifAction, PolicyError
+from sandlock import Handler, HandlerCtx, NotifAction
 from tests.support.acts import Back, Buffer, act
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
 from tests.support.sockets import MakeServer, port_of, was_reached
@@ -97,11 +97,6 @@ def test_handlers_are_not_asked(acts: Path) -> None:
     assert "/etc/hosts" not in asked
 
 
-def test_a_name_without_an_address() -> None:
-    with pytest.raises(PolicyError, match=r'net_allow.*"nobody\.invalid"'):
-        tool_sandbox(net_allow=["nobody.invalid:80"]).run(["true"])
-
-
 HOST = """
 import json, sys
 sys.path[:0] = json.loads(sys.argv[1])
@@ -131,19 +126,43 @@ print(result.stdout.decode() or result)
 """
 
 
+def with_file(file: Path, place: str, script: str) -> str:
+    """Run a script in a mount namespace in which a file is at another place, and return its output."""
+    unshare = [str(shutil.which("unshare")), "--user", "--map-root-user", "--mount", "sh", "-c"]
+    mount = f"mount --bind {file} {place}"
+    if subprocess.run([*unshare, mount], capture_output=True, timeout=30).returncode != 0:
+        pytest.skip("no mount namespace can be made here: see unshare(1)")
+    run = [*unshare, f'{mount} && exec "$@"', "sh", sys.executable, "-c", script, json.dumps(sys.path)]
+    done = subprocess.run(run, capture_output=True, timeout=60, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_name_without_an_address(tmp_path: Path) -> None:
+    """No DNS server answers the host."""
+    resolv = tmp_path / "resolv.conf"
+    resolv.write_text("nameserver 127.0.0.9\n")
+    script = """
+import json, sys
+sys.path[:0] = json.loads(sys.argv[1])
+from sandlock import PolicyError
+from tests.support.sandboxes import tool_sandbox
+try:
+    tool_sandbox(net_allow=["nobody.invalid:80"]).run(["true"])
+except PolicyError as error:
+    print(error)
+"""
+    told = with_file(resolv, "/etc/resolv.conf", script)
+    assert told.startswith('net_allow: "nobody.invalid" cannot be resolved: ')
+    assert "write an address" in told
+
+
 def test_a_name_of_two_addresses(tmp_path: Path) -> None:
     """The host has its own /etc/hosts in a mount namespace, and pins what that says."""
     hosts = tmp_path / "hosts"
     hosts.write_text("127.0.0.5 pinned.example\n127.0.0.6 pinned.example\n127.0.0.7 other.example\n")
-    unshare = [str(shutil.which("unshare")), "--user", "--map-root-user", "--mount", "sh", "-c"]
-    mount = f"mount --bind {hosts} /etc/hosts"
-    if subprocess.run([*unshare, mount], capture_output=True, timeout=30).returncode != 0:
-        pytest.skip("no mount namespace can be made here: see unshare(1)")
-    run = [*unshare, f'{mount} && exec "$@"', "sh", sys.executable, "-c", HOST, json.dumps(sys.path)]
-    done = subprocess.run(run, capture_output=True, timeout=60, text=True)
-    assert done.returncode == 0, done.stderr
     denied = "Permission denied"
-    told = json.loads(done.stdout)
+    told = json.loads(with_file(hosts, "/etc/hosts", HOST))
     assert told.pop("all") == ["127.0.0.5", "127.0.0.6"]
     assert told.pop("pinned.example") in ("127.0.0.5", "127.0.0.6")
     assert told.pop("PINNED.example") in ("127.0.0.5", "127.0.0.6")
