@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ._request import Command
+from ._request import Command, mapping
 from ._threads import TICK
 from .inputs import VARIABLE
 from .result import ExitReason, Result
@@ -149,6 +149,7 @@ class GatherPipeline:
             numbers = [*range(3, 3 + len(others)), 0]
             pairs = ",".join(f"{name}:{number}" for (name, _), number in zip(self.sources, numbers))
             box = self.consumer.sandbox
+            mapping("env", box.env)  # refuses what is none
             consumer = Stage(replace(box, env={**box.env, VARIABLE: pairs}), self.consumer.args)
             return _run([*(stage for _, stage in self.sources), consumer], streams, timeout, ends)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import sandlock
-from sandlock import Gather, GatherPipeline, Result, Sandbox
+from sandlock import Gather, GatherPipeline, PolicyError, Result, Sandbox
 from tests.support.processes import PATIENCE, ROOT, run_host
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
 
@@ -128,3 +128,5 @@ def test_wrong_gathers(box: Sandbox) -> None:
         stage.as_("a") + stage.as_("b") | "cat"
     with pytest.raises(TypeError):
         stage.as_("a") | stage
+    with pytest.raises(PolicyError, match="is no mapping of names"):
+        (stage.as_("a") + stage.as_("b") | tool_sandbox(env=3).cmd(["true"])).run()
