@@ -73,7 +73,7 @@ class Planned(Handler):
         if plan.rule is not None:
             self.on_exception = plan.rule
         if plan.does == "late":
-            self.handler_timeout = 0.01
+            self.handler_timeout = 0.02
 
     def _answer(self) -> Any:
         plan = self._plan
@@ -219,9 +219,11 @@ def test_as_the_model_says(stepper: Path, seed: int) -> None:
         result = box.run([stepper, number("getppid")], handlers=registrations, timeout=60)
         failures = [(handlers.index(f.handler), type(f.exception), f.action) for f in result.handler_errors]  # type: ignore[arg-type]
         context = f"{plans}, {default}"
-        assert asked == expected.asked, context
         assert seen(result) == must_see(expected.final), context
         assert failures == expected.failures, context
+        if not asked and plans[expected.asked[0]].does == "late":
+            continue  # on a busy machine its time may be over before anybody is free to ask it
+        assert asked == expected.asked, context
         assert [index for index, _ in told] == [i for i, p in enumerate(plans) if p.observes], context
         if expected.final is not None:
             assert {action for _, action in told} <= {expected.final}, context

@@ -14,7 +14,7 @@ from tests.support.processes import PATIENCE
 CHDIR = ["sh", "-c", "cd / || echo refused; umask >&2"]
 EPERM = NotifAction.errno(errno.EPERM)
 
-SHORT = 0.02
+SHORT = 0.05
 LONG = 1000.0
 
 
