@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import sys
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from sandlock import ExitReason, HandlerCtx, NotifAction, PolicyError, Sandbox, _core
+from sandlock import ExitReason, HandlerCtx, NotifAction, PolicyError, Sandbox, SandboxError, _core
 from tests.support.call import call
 from tests.support.handlers import Answer
+from tests.support.processes import children, open_fds
 from tests.support.programs import Program
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
+from tests.support.steps import number
 
 LAUNCH = ["execve", "dup3", "close_range", "futex", "prctl", "setsid", "fchdir", "prlimit64", "rt_sigprocmask", "close"]
 
@@ -76,6 +79,24 @@ def test_the_commands_own_execve(box: Sandbox) -> None:
     script = "/bin/true; (exec /bin/true); exec /bin/sh -c 'exec /bin/true'"
     box.run(["sh", "-c", script], handlers=[("execve", answer)], check=True)
     assert answer.calls == 5
+
+
+@pytest.mark.parametrize("limit", [32, 256])
+def test_a_limit_of_open_files_below_the_hosts(stepper: Path, limit: int) -> None:
+    """The listener of the filter has no number within it: see docs/limits.md. Nothing is left of the start."""
+    answer = Answer()
+    box = tool_sandbox([stepper], max_open_files=limit)
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(open("/dev/null"))
+        before = open_fds(), children()
+        if limit < 100:
+            with pytest.raises(SandboxError, match="too many open files"):
+                box.run([stepper, number("getppid")], handlers=[("getppid", answer)])
+        else:
+            assert box.run([stepper, number("getppid")], handlers=[("getppid", answer)]).success
+        assert ((open_fds(), children()), box.is_running) == (before, False)
+    assert answer.calls == (limit > 100)
 
 
 class Awaiting(Answer):
