@@ -11,7 +11,7 @@ from ._request import StrPath
 from ._syscalls import numbers_of, path_arguments
 from .actions import NotifAction
 from .context import HandlerCtx, ResolvedPath
-from .presets import PathDenyHandler, _is_text
+from .presets.paths import PathDenyHandler, is_text
 
 __all__ = ["DeniedPaths", "Executions", "PathEnforcer"]
 
@@ -71,7 +71,7 @@ class DeniedPaths:
             return False
         for _, argument in path_arguments(ctx.syscall_nr):
             path = ctx.read_path(argument)
-            if path and not _is_text(ctx, argument):
+            if path and not is_text(ctx, argument):
                 resolved = ctx.resolve_path(argument, path)
                 followed = resolved.path if ctx.syscall_nr in self._of_links else resolved.target
                 if self.refuses(ctx, resolved.path) or self.refuses(ctx, followed):

@@ -1,4 +1,4 @@
-"""Handlers for common wishes."""
+"""Handlers that decide about paths, race-free: what they judge is what is used."""
 
 from __future__ import annotations
 
@@ -6,73 +6,22 @@ import contextlib
 import errno as _errno
 import fnmatch
 import functools
-import logging
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from ._process import process
-from ._syscalls import number_of, path_arguments, performable_paths
-from .actions import ExceptionPolicy, NotifAction
-from .context import HandlerCtx, ResolvedPath
-from .errors import NotifError
-from .handler import Handler
+from .._process import process
+from .._syscalls import number_of, performable_paths
+from ..actions import ExceptionPolicy, NotifAction
+from ..context import HandlerCtx, ResolvedPath
+from ..errors import NotifError
+from ..handler import Handler
+from .watch import arguments_of
 
-__all__ = [
-    "COMMON_PATH_SYSCALLS",
-    "AuditPathsHandler",
-    "LogSyscallsHandler",
-    "PathAllowHandler",
-    "PathDenyHandler",
-    "RedirectHandler",
-]
-
-COMMON_PATH_SYSCALLS = [
-    "openat",
-    "unlinkat",
-    "newfstatat",
-    "statx",
-    "faccessat",
-    "readlinkat",
-    "mkdirat",
-    "execveat",
-    "execve",
-]
-"""The calls with a path that today's programs make most. Older programs make others: open, stat, unlink, ..."""
+__all__ = ["PathAllowHandler", "PathDenyHandler", "PerformingHandler", "RedirectHandler"]
 
 
-class AuditPathsHandler(Handler):
-    """Calls ``callback(path, ctx)`` for each path of each call, with None for one that cannot be read.
-
-    Decides nothing.
-    """
-
-    on_exception = ExceptionPolicy.CONTINUE
-
-    def __init__(self, callback: Callable[[str | None, HandlerCtx], object], max_len: int = 4096) -> None:
-        self._callback = callback
-        self._max_len = max_len
-
-    def handle(self, ctx: HandlerCtx) -> NotifAction:
-        for argument in _arguments(ctx):
-            self._callback(ctx.read_path(argument, self._max_len), ctx)
-        return NotifAction.continue_()
-
-
-class LogSyscallsHandler(Handler):
-    """Writes a line for each call to a logger, ``sandlock.audit`` by default, at INFO. Decides nothing."""
-
-    on_exception = ExceptionPolicy.CONTINUE
-
-    def __init__(self, logger: logging.Logger | None = None) -> None:
-        self._logger = logger or logging.getLogger("sandlock.audit")
-
-    def handle(self, ctx: HandlerCtx) -> NotifAction:
-        self._logger.info("syscall=%d pid=%d args=%s", ctx.syscall_nr, ctx.pid, ctx.args)
-        return NotifAction.continue_()
-
-
-class _PerformingHandler(Handler):
+class PerformingHandler(Handler):
     """Has calls performed."""
 
     on_exception = ExceptionPolicy.KILL
@@ -89,7 +38,7 @@ class _PerformingHandler(Handler):
             return NotifAction.errno(_errno.EINTR)  # the child is gone: nobody gets it
 
 
-class _PathHandler(_PerformingHandler):
+class _PathHandler(PerformingHandler):
     """Has calls performed when what their paths lead to is judged to be right.
 
     The names that are judged are absolute and without links, those that the kernel found; what it found is then used,
@@ -130,7 +79,7 @@ class _PathHandler(_PerformingHandler):
             return self._decide_about_others(ctx)
         words: list[bytes] = []
         judged: list[bytes] = []
-        for argument in _arguments(ctx):
+        for argument in arguments_of(ctx):
             word = ctx._read_path_of_call(argument)
             if isinstance(word, NotifAction):
                 return self._unreadable(word)
@@ -138,7 +87,7 @@ class _PathHandler(_PerformingHandler):
             path = os.fsdecode(word)
             if not path:
                 continue  # it means the descriptor beside it, which was judged when it was opened
-            resolved = None if _is_text(ctx, argument) else ctx.resolve_path(argument, path)
+            resolved = None if is_text(ctx, argument) else ctx.resolve_path(argument, path)
             if self._refuses_path(ctx, path, resolved):
                 return self._refusal
             if resolved is not None:  # where the path most likely leads to
@@ -147,7 +96,7 @@ class _PathHandler(_PerformingHandler):
         return ctx._perform_judged(words, judged, functools.partial(self._judge, ctx))
 
     def _decide_about_others(self, ctx: HandlerCtx) -> NotifAction:
-        for argument in _arguments(ctx):
+        for argument in arguments_of(ctx):
             path = ctx.read_path(argument, self._max_len)
             if path is None:
                 return self._unreadable(NotifAction.continue_())
@@ -196,7 +145,7 @@ class PathAllowHandler(_PathHandler):
         return self._refusal
 
 
-class RedirectHandler(_PerformingHandler):
+class RedirectHandler(PerformingHandler):
     """Performs calls on other paths: ``redirects`` maps what a path leads to, to the path that is taken instead.
 
     A key that ends with ``/`` stands for all that is beneath it. The sandbox's policy holds for the new paths, too.
@@ -222,12 +171,12 @@ class RedirectHandler(_PerformingHandler):
 
     def _decide(self, ctx: HandlerCtx) -> NotifAction:
         paths = []
-        for argument in _arguments(ctx):
+        for argument in arguments_of(ctx):
             word = ctx._read_path_of_call(argument)
             if isinstance(word, NotifAction):
                 return word
             paths.append(os.fsdecode(word))
-        files = [i for i, argument in enumerate(_arguments(ctx)) if not _is_text(ctx, argument)]
+        files = [i for i, argument in enumerate(arguments_of(ctx)) if not is_text(ctx, argument)]
         redirected: set[int] = set()
         while True:
             led_to: list[str] = []
@@ -251,14 +200,6 @@ class RedirectHandler(_PerformingHandler):
 _MOVED = NotifAction.errno(_errno.EREMOTE)
 
 
-def _arguments(ctx: HandlerCtx) -> list[int]:
-    """Return the arguments of a call that are paths."""
-    arguments = [argument for _, argument in path_arguments(ctx.syscall_nr)]
-    if not arguments:
-        raise ValueError(f"system call {ctx.syscall_nr} is not known to take a path")
-    return arguments
-
-
 @functools.cache
 def _symlink_calls() -> set[int]:
     numbers = set()
@@ -268,7 +209,7 @@ def _symlink_calls() -> set[int]:
     return numbers
 
 
-def _is_text(ctx: HandlerCtx, argument: int) -> bool:
+def is_text(ctx: HandlerCtx, argument: int) -> bool:
     """Say whether an argument names no file: what a new link shall say."""
     return argument == 0 and ctx.syscall_nr in _symlink_calls()
 

@@ -1,0 +1,20 @@
+"""Handlers for common wishes."""
+
+from __future__ import annotations
+
+from .faults import FaultHandler, RateLimitHandler
+from .files import VirtualFilesHandler
+from .paths import PathAllowHandler, PathDenyHandler, RedirectHandler
+from .watch import COMMON_PATH_SYSCALLS, AuditPathsHandler, LogSyscallsHandler
+
+__all__ = [
+    "COMMON_PATH_SYSCALLS",
+    "AuditPathsHandler",
+    "FaultHandler",
+    "LogSyscallsHandler",
+    "PathAllowHandler",
+    "PathDenyHandler",
+    "RateLimitHandler",
+    "RedirectHandler",
+    "VirtualFilesHandler",
+]
