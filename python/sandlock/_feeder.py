@@ -40,7 +40,10 @@ class Feeder:
 
 def _feed(run: int, source: Readable, errors: list[BaseException]) -> None:
     try:
-        fd = core().core_TakeStream(run, 0)
+        try:
+            fd = core().core_TakeStream(run, 0)
+        except RuntimeError:  # the run was over before this thread began
+            return
         if fd < 0:  # the command was not found
             return
         with contextlib.suppress(BrokenPipeError), open(fd, "wb") as pipe:

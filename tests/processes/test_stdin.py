@@ -13,6 +13,8 @@ from typing import Any, Callable
 import pytest
 
 from sandlock import Sandbox, StdioMode
+from sandlock._extension import core
+from sandlock._feeder import Feeder
 from tests.support.processes import PATIENCE, open_fds
 from tests.support.sandboxes import tool_sandbox
 
@@ -109,6 +111,12 @@ def blocking() -> Iterator[Blocking]:
 
 def test_a_stream_that_blocks_does_not_keep_the_run(box: Sandbox, blocking: Blocking) -> None:
     assert box.run(["echo", "hello"], stdin=blocking).stdout == b"hello\n"
+
+
+def test_a_run_that_is_over_before_its_stream_is_read() -> None:
+    run = core().core_New()
+    core().core_Close(run)
+    Feeder(run, Pieces(DATA)).join()
 
 
 class Broken:
