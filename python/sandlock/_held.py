@@ -60,19 +60,22 @@ class HeldCalls:
             fault = from_core(error)
             if isinstance(fault, OverError):
                 return False
+            self._forget(id)  # the kernel's own error has answered it
             raise NotifError(str(fault)) from None
+        else:
+            if code >= -1 and action._kind != HOLD:
+                self._forget(id)
+                tell(self._chains[ctx.syscall_nr], ctx, action, self._failures)
         finally:
             if source is not None:
                 source.close()
-        if code < -1:
-            return False
-        if action._kind != HOLD:
-            with self._lock:
-                self._calls.pop(id, None)
-            tell(self._chains[ctx.syscall_nr], ctx, action, self._failures)
         if code >= 0 and action._on_success is not None:
             action._on_success(code)
-        return True
+        return bool(code >= -1)
+
+    def _forget(self, id: int) -> None:
+        with self._lock:
+            self._calls.pop(id, None)
 
     def left(self) -> list[HeldCall]:
         """Return what nobody has answered."""

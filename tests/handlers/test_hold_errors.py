@@ -34,7 +34,7 @@ def held(box: Sandbox, command: list[str]) -> Iterator[tuple[HandlerCtx, Future[
         (ctx,) = hold.wait(box, 1)
         yield ctx, run
         assert box.held == []
-        run.result(PATIENCE)
+        assert run.result(PATIENCE).held == [], "it is answered, if not as was wanted"
     assert open_fds() == before
 
 
