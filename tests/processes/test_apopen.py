@@ -215,7 +215,7 @@ def test_wrong_arguments(box: Sandbox) -> None:
             await box.apopen([])
         with pytest.raises(TypeError, match="stdin must be"):
             await box.apopen(["true"], stdin=1.5)  # type: ignore[arg-type]
-        async with await box.apopen(["cat"], stdout=PIPED) as process:
+        async with await box.apopen(["sleep", "1000"], stdout=PIPED) as process:
             with pytest.raises(TypeError, match="input must be bytes"):
                 await process.communicate("text")  # type: ignore[arg-type]
             with pytest.raises(ValueError, match="start the command with stdin"):
