@@ -6,6 +6,7 @@ import os
 import signal
 import struct
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable
@@ -16,13 +17,18 @@ from sandlock import ExitReason, Sandbox
 from tests.support.call import Attempt
 from tests.support.processes import MakeFifo, Watched
 from tests.support.programs import Program
-from tests.support.sandboxes import tool_sandbox
+from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
+
+QUEUED = struct.pack("iii116x", 0, 0, -1)
+"""A siginfo_t with si_code SI_QUEUE."""
 
 SIGNALS: dict[str, Callable[[int], tuple[object, ...]]] = {
     "kill": lambda pid: ("kill", pid, 0),
     "kill its group": lambda pid: ("kill", -os.getpgid(pid), 0),
     "tkill": lambda pid: ("tkill", pid, 0),
     "tgkill": lambda pid: ("tgkill", pid, pid, 0),
+    "rt_sigqueueinfo": lambda pid: ("rt_sigqueueinfo", pid, 0, QUEUED),
+    "rt_tgsigqueueinfo": lambda pid: ("rt_tgsigqueueinfo", pid, pid, 0, QUEUED),
 }
 
 
@@ -43,6 +49,32 @@ def test_signals_that_matter(attempt: Attempt, victim: subprocess.Popen[bytes], 
 def test_signal_to_the_host(attempt: Attempt) -> None:
     assert attempt("kill", os.getpid(), 0).error == "EPERM"
     assert attempt("tgkill", os.getpid(), os.getpid(), 0).error == "EPERM"
+
+
+def test_signal_by_a_descriptor(victim: subprocess.Popen[bytes]) -> None:
+    script = "import os, signal, sys; signal.pidfd_send_signal(os.pidfd_open(int(sys.argv[1])), 0)"
+    command = [sys.executable, "-Ic", script, str(victim.pid)]
+    assert subprocess.run(command, check=False, timeout=60).returncode == 0
+    assert b"PermissionError" in tool_sandbox(PYTHON_PATHS).run(command, timeout=60).stderr
+
+
+# The kernel sends the signal of a descriptor at the moment that there is something to read.
+OWNED = """
+import fcntl, os, signal, sys
+reader, writer = os.pipe()
+fcntl.fcntl(reader, fcntl.F_SETOWN, int(sys.argv[1]))
+fcntl.fcntl(reader, fcntl.F_SETSIG, int(sys.argv[2]))
+fcntl.fcntl(reader, fcntl.F_SETFL, os.O_ASYNC)
+os.write(writer, b"x")
+"""
+
+
+def test_signal_of_a_descriptor_that_it_owns(victim: subprocess.Popen[bytes]) -> None:
+    command = [sys.executable, "-Ic", OWNED, str(victim.pid)]
+    tool_sandbox(PYTHON_PATHS).run([*command, str(int(signal.SIGKILL))], timeout=60, check=True)
+    # The first signal that reaches it ends it.
+    subprocess.run([*command, str(int(signal.SIGTERM))], check=True, timeout=60)
+    assert victim.wait(60) == -signal.SIGTERM
 
 
 def test_signal_to_the_reaper(box: Sandbox) -> None:
@@ -88,6 +120,15 @@ INTRUSIONS: dict[str, Callable[[int], tuple[object, ...]]] = {
 
 
 @pytest.mark.parametrize("way", INTRUSIONS)
+def test_intrusion_of_threads(attempt: Attempt, way: str) -> None:
+    """Of the supervisor, whose threads have numbers of their own."""
+    threads = [int(name) for name in os.listdir("/proc/self/task")]
+    assert len(threads) > 1
+    for thread in threads:
+        assert attempt(*INTRUSIONS[way](thread)).error == "EPERM"
+
+
+@pytest.mark.parametrize("way", INTRUSIONS)
 def test_intrusion(attempt: Attempt, victim: subprocess.Popen[bytes], way: str) -> None:
     for pid in (victim.pid, os.getpid()):
         assert attempt(*INTRUSIONS[way](pid)).error == "EPERM"
@@ -106,6 +147,16 @@ def test_proc_of_another_process(victim: subprocess.Popen[bytes], secret: Path, 
         assert (result.success, result.stdout) == (False, b"")
         result = box.run(["ls", f"/proc/{pid}/{file}/"])
         assert (result.success, result.stdout) == (False, b"")
+
+
+def test_proc_of_the_supervisors_threads(secret: Path) -> None:
+    box = tool_sandbox(["/proc"])
+    me = os.getpid()
+    for thread in os.listdir("/proc/self/task"):
+        for file in ("mem", "environ", "fd/0", f"root{secret}", "syscall"):
+            for way in (f"/proc/{thread}/{file}", f"/proc/{me}/task/{thread}/{file}"):
+                result = box.run(["cat", way])
+                assert (result.success, result.stdout) == (False, b"")
 
 
 def test_no_way_around_by_root_links(secret: Path) -> None:
