@@ -4,7 +4,7 @@ EXTENSION := python/sandlock/_core.abi3.so
 EXTENSION_SOURCES := go.mod go.sum $(shell find bindings pkg -type f ! -name '*_test.go' ! -path '*/__pycache__/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench fmt lint wheels matrix clean
+.PHONY: help build demo test bench docs fmt lint wheels matrix clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -21,6 +21,9 @@ test: lint ## run every check and test, as the current user and as an unprivileg
 
 bench: build .venv/tools ## print the measured costs; ARGS="--help" lists the rows and what else there is
 	$(BIN)/python -m tests.bench $(ARGS)
+
+docs: .venv/docs ## build the pages of docs into site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 fmt: .venv/tools ## format the sources
 	gofmt -w bindings pkg tests
@@ -42,7 +45,7 @@ matrix: wheels .venv/tools ## run the tests with every CPython of this machine, 
 	$(BIN)/python tests/run_interpreters.py $(ARGS)
 
 clean: ## remove everything that was built
-	rm -rf .venv build dist $(EXTENSION) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist site $(EXTENSION) .mypy_cache .pytest_cache .ruff_cache
 
 .venv/built: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -57,6 +60,10 @@ clean: ## remove everything that was built
 
 .venv/wheels: .venv/built
 	$(BIN)/pip install --quiet --group wheels
+	touch $@
+
+.venv/docs: .venv/built
+	$(BIN)/pip install --quiet --group docs
 	touch $@
 
 $(EXTENSION): $(EXTENSION_SOURCES) | .venv/built

@@ -74,7 +74,8 @@ class Pipeline:
             The last stage's result. When one could not be executed, its result: the others are killed then.
 
         Raises:
-            As :meth:`Sandbox.run` does, before any command has been executed.
+            PolicyError: as for :meth:`Sandbox.run`, before any command has been executed.
+            ConfinementError: the same.
         """
         with ExitStack() as ends:
             pipes = [_pipe(ends) for _ in self.stages[1:]]

@@ -188,7 +188,8 @@ class Sandbox(Fields):
 
         Raises:
             SandboxError: there can be no more pseudoterminals.
-            As :meth:`run` does.
+            PolicyError: as for :meth:`run`.
+            ConfinementError: as for :meth:`run`.
         """
         return interact(lambda streams: self._start(cmd, handlers, streams)).exit_code
 
