@@ -15,6 +15,8 @@ from ._version import __version__ as __version__
 TYPE_CHECKING = False  # as typing has it, without importing typing
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._api import *  # noqa: F403
     from ._api import __all__ as __all__
 
@@ -32,6 +34,13 @@ def __getattr__(name: str) -> object:
     if name not in own:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return own[name]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Do what ``%load_ext sandlock`` asks for: add the magics; see docs/jupyter.md."""
+    from .jupyter.magics import SandlockMagics
+
+    shell.register_magics(SandlockMagics)
 
 
 def __dir__() -> list[str]:

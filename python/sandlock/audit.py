@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ._shown import Shown
 from ._syscalls import path_arguments, path_calls
 from .actions import ExceptionPolicy, NotifAction
 from .context import HandlerCtx
@@ -65,7 +66,7 @@ class Match:
         return self._text
 
 
-class Audit:
+class Audit(Shown):
     """The recorded calls of a command, or of several: :func:`audit` makes one, and so does :meth:`handlers`.
 
     Usable from any thread, also while the command runs.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ._shown import Shown
 from .protection import Protection
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class HeldCall(NamedTuple):
 
 
 @dataclass
-class Result:
+class Result(Shown):
     """What is left of a command. ``success`` means exit code 0."""
 
     success: bool

@@ -15,6 +15,7 @@ from ._parts import Place
 from ._policy import policy_of
 from ._request import Command, StrPath, command_arguments
 from ._run import Run, Supervision
+from ._shown import Shown
 from ._terminal import interact
 from .actions import NotifAction
 from .errors import ChildError, HandlerError
@@ -36,7 +37,7 @@ _MAX_THREADS = 1024
 
 
 @dataclass
-class Sandbox(Fields):
+class Sandbox(Fields, Shown):
     """What a command may do. Nothing that is not granted is allowed: an empty policy cannot even execute a program.
 
     The fields, see :class:`sandlock._fields.Fields`, are read afresh at each run. Relative paths are those of the

@@ -1,0 +1,56 @@
+"""A notebook in a real kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.support.processes import PATIENCE
+
+
+class Kernel:
+    """A kernel with the extension loaded, which runs cells."""
+
+    def __init__(self, client: NotebookClient) -> None:
+        self.client = client
+
+    def run(self, code: str) -> list[Any]:
+        """Run a cell to its end and return its outputs, those of an error included."""
+        cell = nbformat.v4.new_code_cell(code)
+        self.client.nb.cells.append(cell)
+        self.client.execute_cell(cell, len(self.client.nb.cells) - 1)
+        outputs: list[Any] = cell.outputs
+        return outputs
+
+    def text(self, code: str) -> str:
+        """Run a cell and return what it shows, as text."""
+        return "".join(shown(output) for output in self.run(code))
+
+
+def shown(output: Any) -> str:
+    if output.output_type == "stream":
+        return str(output.text)
+    if output.output_type == "error":
+        return "\n".join([f"{output.ename}: {output.evalue}", *output.traceback])
+    return str(output.data["text/plain"])
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """Start a kernel, for all tests of a module: it takes a second or two."""
+    folder: Path = tmp_path_factory.mktemp("notebook")
+    settings: dict[str, Any] = {
+        "resources": {"metadata": {"path": str(folder)}},
+        "timeout": int(PATIENCE),
+        "allow_errors": True,
+    }
+    client = NotebookClient(nbformat.v4.new_notebook(), kernel_name="python3", **settings)
+    with client.setup_kernel(cwd=str(folder)):
+        kernel = Kernel(client)
+        assert kernel.text("%load_ext sandlock") == ""
+        yield kernel

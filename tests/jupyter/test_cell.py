@@ -1,0 +1,114 @@
+"""%%sandlock in a real kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from jupyter_core.utils import ensure_async
+
+from tests.jupyter.conftest import Kernel, shown
+
+VALUES = (
+    """{"a": [1, 2.5, None, True], (1, "x"): {3}, "b": b"\\x00\\xff", "c": 1j, "n": 10**5000, "f": frozenset([()])}"""
+)
+
+
+def test_values_go_in_and_out(kernel: Kernel) -> None:
+    kernel.text(f"value = {VALUES}")
+    assert kernel.text("%%sandlock -i value -o copy,kinds\ncopy = value\nkinds = str(type(value[(1, 'x')]))") == ""
+    assert kernel.text("print(copy == value, copy is value, kinds)") == "True False <class 'set'>\n"
+
+
+def test_last_expression_and_streams(kernel: Kernel) -> None:
+    outputs = kernel.run("%%sandlock\nimport os, sys\nprint('out')\nprint('err', file=sys.stderr)\nos.listdir()")
+    found = {(output.output_type, output.get("name")): shown(output) for output in outputs}
+    assert found == {("stream", "stdout"): "out\n", ("stream", "stderr"): "err\n", ("execute_result", None): "[]"}
+
+
+def test_error_fails_the_cell_with_its_own_traceback(kernel: Kernel) -> None:
+    (output,) = kernel.run("%%sandlock\ndef f():\n    raise OSError('abc')\nf()")
+    assert (output.ename, output.evalue) == ("CellError", "OSError: abc")
+    text = "\n".join(output.traceback)
+    assert text.startswith("Traceback")
+    assert 'File "<cell>", line 2, in f' in text
+    assert "raise OSError('abc')" in text
+    assert "sandlock" not in text
+
+
+def test_text_that_is_no_utf8_is_written_out(kernel: Kernel) -> None:
+    cell = """%%sandlock
+import sys
+class Odd:
+    def __repr__(self):
+        return chr(0xDCFF) + "<b>"
+sys.stdout.buffer.write(bytes([255]))
+Odd()"""
+    texts = [shown(output) for output in kernel.run(cell)]
+    assert texts == ["\ufffd", "\\udcff<b>"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("%%sandlock -i nothing\n1", "the notebook has no variable 'nothing'"),
+        ("%%sandlock -o nothing\n1", "the cell defines no variable 'nothing'"),
+        ("%%sandlock -o made\nclass A: pass\nmade = [A()]", "variable 'made': a __main__.A cannot pass"),
+        (
+            "import io\nget_ipython().run_cell_magic('sandlock', '-i io', '1')",
+            "variable 'io': a module cannot pass",
+        ),
+        ("%%sandlock --net nonsense:rule:\n1", "net_allow"),
+        ("%%sandlock --timeout 0.5\nimport time\ntime.sleep(1000)", "was killed when its time was over"),
+        ("%%sandlock\nimport os\nos._exit(3)", "exited with status 3"),
+        ("%%sandlock -o x\nx = bytes(60 << 20)", "more than 64 MiB"),
+    ],
+)
+def test_what_fails_says_why(kernel: Kernel, cell: str, message: str) -> None:
+    assert message in kernel.text(cell)
+
+
+def test_files_are_those_that_are_granted(kernel: Kernel, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("abc")
+    assert "PermissionError" in kernel.text(f"%%sandlock\nopen('{tmp_path}/secret').read()")
+    assert kernel.text(f"%%sandlock -r {tmp_path}\nopen('{tmp_path}/secret').read()") == "'abc'"
+    kernel.text(f"%%sandlock -w {tmp_path}\nopen('{tmp_path}/made', 'w').write('def')")
+    assert (tmp_path / "made").read_text() == "def"
+
+
+def test_answer_that_the_cell_forges_is_data(kernel: Kernel) -> None:
+    forged = """%%sandlock -o x
+import os
+x = 1
+name = os.path.join(os.path.dirname(os.getcwd()), "answer")
+open(name, "w").write('{"shown": null, "values": {"x": {"__reduce__": [1]}, "other": 1}}')
+os._exit(0)
+"""
+    assert "variable 'x' came back malformed" in kernel.text(forged)
+    assert kernel.text("print('other' in globals())") == "False\n"
+
+
+def test_interrupt_reaches_the_cell_and_not_the_kernel(kernel: Kernel, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "started")
+    code = f"%%sandlock -w {tmp_path}\nimport subprocess\n" + (
+        f"subprocess.run(['sh', '-c', 'echo $$ > {tmp_path}/started; exec sleep 1000'])"
+    )
+
+    async def interrupted() -> Any:
+        cell = nbformat.v4.new_code_cell(code)
+        kernel.client.nb.cells.append(cell)
+        running = asyncio.ensure_future(kernel.client.async_execute_cell(cell, len(kernel.client.nb.cells) - 1))
+        await asyncio.get_running_loop().run_in_executor(None, (tmp_path / "started").read_text)
+        assert kernel.client.km is not None
+        await ensure_async(kernel.client.km.interrupt_kernel())
+        await running
+        return cell.outputs
+
+    kernel.text("kept = 7")
+    (output,) = asyncio.get_event_loop().run_until_complete(interrupted())
+    assert output.evalue.startswith("KeyboardInterrupt")
+    assert kernel.text("kept") == "7"
