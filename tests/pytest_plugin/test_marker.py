@@ -224,6 +224,25 @@ WRONG = {
 }
 
 
+def test_policy_that_no_sandbox_can_have(session: Session) -> None:
+    """It fails the test that asks for it, and not the session."""
+    done = session(
+        """
+        import pytest
+
+        @pytest.mark.sandlock(writable=["missing"])
+        def test_never_runs():
+            pass
+
+        @pytest.mark.sandlock
+        def test_afterwards():
+            pass
+        """
+    )
+    done.assert_outcomes(passed=1, failed=1)
+    done.stdout.fnmatch_lines(["*fs_writable: */missing* does not exist*"])
+
+
 def test_wrong_marker(session: Session) -> None:
     tests = [f"@pytest.mark.sandlock({arguments})\ndef test_{n}(): pass" for n, arguments in enumerate(WRONG)]
     done = session("\n".join(["import pytest", *tests]))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sandlock import Sandbox
+from sandlock import Sandbox, SandlockError
 
 from .defaults import interpreter_policy
 from .interpreter import Died, Interpreter
@@ -104,6 +104,7 @@ class SandboxedTests:
         except (
             Died,
             RubbishError,
+            SandlockError,
             TypeError,
             pytest.fail.Exception,
         ) as error:
