@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import html
+import os
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from sandlock import Handler, HandlerCtx, NotifAction, Sandbox
 from sandlock.audit import Audit, Call
@@ -23,6 +27,26 @@ def test_audit_shows_what_is_opened_and_executed(kernel: Kernel, tmp_path: Path)
         assert f"{tmp_path}/input" in text
         assert "executed" in text
         assert "the command exited with status 3" in text
+
+
+def test_table_is_updated_while_the_command_runs(
+    kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "go")
+    seen: list[str] = []
+    process: Any = kernel.client.process_message
+
+    def processed(message: Any, *arguments: Any) -> Any:
+        if message["msg_type"] == "update_display_data" and not seen:
+            text = message["content"]["data"]["text/plain"]
+            if f"{tmp_path}/go" in text:
+                seen.append(text)
+                (tmp_path / "go").write_text("abc")  # without it the command does not end
+        return process(message, *arguments)
+
+    monkeypatch.setattr(kernel.client, "process_message", processed)
+    assert "exited with status 0" in kernel.text(f"%sandlock_audit -- cat {tmp_path}/go")
+    assert "calls, running" in seen[0]
 
 
 def test_what_a_command_did_is_escaped() -> None:

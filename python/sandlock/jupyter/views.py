@@ -104,11 +104,12 @@ def _printable(text: str) -> str:
 
 
 def _table_html(table: _Table) -> str:
-    cell = '<td style="text-align: left; vertical-align: top; white-space: pre-wrap">{}</td>'
+    cell = '<td style="text-align: left; vertical-align: top; font-family: monospace; white-space: pre-wrap">{}</td>'
     rows = ("".join(cell.format(html.escape(_printable(text))) for text in row) for row in table.rows)
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     title = html.escape(_printable(table.title))
-    return f'<table><caption style="text-align: left"><b>{title}</b></caption><tbody>{body}</tbody></table>'
+    caption = f'<caption style="text-align: left; white-space: nowrap"><b>{title}</b></caption>'
+    return f"<table>{caption}<tbody>{body}</tbody></table>"
 
 
 def _table_text(table: _Table) -> str:
