@@ -70,6 +70,9 @@ def test_links_lead_somewhere() -> None:
         name, _, anchor = target.partition("#")
         file = path.parent / name if name else path
         assert file.exists(), f"{path}: {target}"
+        pages = ROOT / "docs"
+        if pages in path.parents:
+            assert pages in file.resolve().parents, f"{path}: {target} is not among the pages that make docs builds"
         titles = TITLE.findall(file.read_text()) if anchor else []
         anchors = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
         assert not anchor or anchor in anchors, f"{path}: {target}"
