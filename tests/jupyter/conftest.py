@@ -40,6 +40,15 @@ def shown(output: Any) -> str:
     return str(output.data["text/plain"])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _folders_of_jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's settings out of the kernels, and their histories out of the user's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+            patch.setenv(name, str(tmp_path_factory.mktemp("jupyter")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     """Start a kernel, for all tests of a module: it takes a second or two."""
