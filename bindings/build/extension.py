@@ -99,7 +99,8 @@ def _generate(env: Mapping[str, str]) -> None:
 def _compile(env: Mapping[str, str]) -> None:
     # -buildvcs=false: Git need not be there, nor trust the folder. -trimpath: no folder's name
     # gets into the binary.
-    flags = ["-buildmode=c-shared", "-buildvcs=false", "-trimpath", "-ldflags=-s -w"]
+    # netgo: Go's own resolver, which needs no libresolv.
+    flags = ["-buildmode=c-shared", "-buildvcs=false", "-trimpath", "-tags=netgo", "-ldflags=-s -w"]
     _run("go", "build", *flags, "-o", LIBRARY, GENERATED, env=env)
 
 

@@ -73,7 +73,6 @@ class LoopSide:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
         if os.getpid() != self._owner:  # a handler has forked
-            _never_close(self._loop)
             return
         try:
             self._loop.run_until_complete(self._cancel_leftovers())
@@ -231,13 +230,3 @@ class LoopSide:
             self._closing.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._loop.stop))
         if self._thread is not threading.current_thread():
             self._thread.join(grace)
-
-
-def _never_close(loop: asyncio.AbstractEventLoop) -> None:
-    """Keep a loop from being closed in a forked process, be it by the garbage collector.
-
-    The parent has the same epoll instance: what a close took out of it would never wake the parent's loop again.
-    """
-    import ctypes  # here, because nobody else needs it
-
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(loop))

@@ -24,7 +24,8 @@ that comes just before the main thread sleeps does not wake it; Python's handler
 class Thread(threading.Thread):
     """A daemon thread whose join may be interrupted.
 
-    Up to CPython 3.12 a thread counts as ended once a KeyboardInterrupt has come out of its join.
+    In a process that it has forked its end is that of the process. Up to CPython 3.12 a thread counts as ended once a
+    KeyboardInterrupt has come out of its join.
     """
 
     def __init__(self, *, target: Callable[..., object], name: str, args: tuple[object, ...] = ()) -> None:
@@ -36,6 +37,10 @@ class Thread(threading.Thread):
         try:
             super().run()
         finally:
+            if os.getpid() != self._owner:
+                # A handler has forked, and only this thread is there. What ends a thread may wait for Go's others, and
+                # what closes an event loop takes the parent's descriptors out of the epoll instance that both have.
+                os._exit(0)
             self._over.set()
 
     def join(self, timeout: float | None = None) -> None:

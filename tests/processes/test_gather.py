@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import sandlock
 from sandlock import Gather, GatherPipeline, PolicyError, Result, Sandbox
-from tests.support.processes import PATIENCE, ROOT, run_host
+from tests.support.processes import PATIENCE, run_host
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
 
 
@@ -35,7 +36,7 @@ def test_nothing_else_is_open() -> None:
 
 @pytest.fixture
 def python() -> Sandbox:
-    path = f"{ROOT}/python"
+    path = str(Path(sandlock.__file__).parents[1])
     return tool_sandbox([*PYTHON_PATHS, path], env={"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"})
 
 

@@ -23,6 +23,7 @@ class Child:
         self._requests = requests
         self._reports = reports
         self._options = options
+        self._stdout = sys.stdout
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -50,6 +51,7 @@ class Child:
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._config = session.config
+        sys.stdout = self._stdout
 
     def _received(self) -> Iterator[dict[str, Any]]:
         for line in self._requests:
@@ -63,12 +65,15 @@ def main() -> int:
     # Tests write to stdout; what they write there must not become a report.
     requests = os.fdopen(os.dup(0), encoding="utf-8")
     reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    with open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), 0)
+    with open(os.devnull) as empty:
+        os.dup2(empty.fileno(), 0)
     os.dup2(2, 1)
     settings = json.loads(requests.readline())
     sys.path[:] = settings["path"]
-    return int(pytest.main(settings["arguments"], plugins=[Child(requests, reports, settings["options"])]))
+    child = Child(requests, reports, settings["options"])
+    with open(os.devnull, "w") as nothing:
+        sys.stdout = nothing  # that of the plugin terminal, which others want to be there, until the tests begin
+        return int(pytest.main(settings["arguments"], plugins=[child]))
 
 
 if __name__ == "__main__":

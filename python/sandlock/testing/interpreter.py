@@ -144,7 +144,7 @@ def _arguments(config: pytest.Config, files: list[str], basetemp: str) -> list[s
     inifile = ["-c", str(config.inipath)] if config.inipath is not None else []
     return [
         *(f"--rootdir={config.rootpath}", f"--basetemp={basetemp}", *inifile, *plugins),
-        *("-p", "no:terminal", "-p", "no:xdist", "-p", "no:cacheprovider"),
+        *("-p", "no:xdist", "-p", "no:cacheprovider"),
         *files,
     ]
 
