@@ -4,7 +4,7 @@ EXTENSION := python/sandlock/_core.abi3.so
 EXTENSION_SOURCES := go.mod go.sum $(shell find bindings pkg -type f ! -name '*_test.go' ! -path '*/__pycache__/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench docs fmt lint wheels matrix clean
+.PHONY: help build demo test mutants bench docs fmt lint wheels matrix clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -18,6 +18,9 @@ test: lint ## run every check and test, as the current user and as an unprivileg
 	go test -race ./...
 	$(BIN)/pytest
 	$(BIN)/python tests/run_unprivileged.py
+
+mutants: build .venv/tools ## switch off one protection at a time, and see that a test fails; ARGS="WORD" picks some
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 bench: build .venv/tools ## print the measured costs; ARGS="--help" lists the rows and what else there is
 	$(BIN)/python -m tests.bench $(ARGS)

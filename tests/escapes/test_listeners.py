@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import sys
 import threading
 
 import pytest
 
 from sandlock import Handler, HandlerCtx, NotifAction
+from sandlock._syscalls import number_of
 from tests.support.handlers import Answer, Do
 from tests.support.processes import PATIENCE
+from tests.support.programs import Program
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
 
 # seccomp(2) with a program of one instruction: allow everything.
@@ -79,3 +83,13 @@ waiting.join()
         return NotifAction.continue_()
 
     assert python(script, [("umask", Do(wait)), ("getppid", Do(release))]) == [str(0o123)]
+
+
+def test_a_guessed_nonce(program: Program) -> None:
+    """What lets the launcher's calls through the filter is a number that nobody finds by trying."""
+    acts = program("acts")
+    words = [str(acts)]
+    for high, low in itertools.product(range(8), repeat=2):
+        words += [str(number_of("dup3")), "0", str(100 + (high << 32)), str(low << 32), ","]
+    result = tool_sandbox([acts], extra_deny_syscalls=["dup3"]).run(words[:-1], timeout=60, check=True)
+    assert result.stdout.split() == [b"-1", b"%d" % errno.EPERM] * 64
