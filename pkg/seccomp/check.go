@@ -58,6 +58,38 @@ var argumentChecks = map[string]*check{
 			return a.load(argLow(0), pid)
 		},
 	},
+	"sched_setaffinity":  &otherTask,
+	"sched_setattr":      &otherTask,
+	"sched_setparam":     &otherTask,
+	"sched_setscheduler": &otherTask,
+	"setpriority":        otherPriorities(unix.PRIO_USER),
+	"ioprio_set":         otherPriorities(ioprioWhoUser),
+}
+
+// otherTask singles out calls that schedule others than the calling thread. As with limits, the kernel lets a process
+// do so with every process of its user, the supervisor included.
+var otherTask = check{
+	when: "it is about another task than 0",
+	then: Errno(unix.EPERM),
+	emit: func(a *assembler, yes, no label) label {
+		return a.load(argLow(0), a.branch(bpf.JumpEqual, 0, no, yes))
+	},
+}
+
+// ioprioWhoUser is IOPRIO_WHO_USER of linux/ioprio.h, which x/sys/unix lacks.
+const ioprioWhoUser = 3
+
+// otherPriorities is otherTask for calls whose target is a task, a process group or a user; which is the number of the
+// last. The group 0 is the caller's own, of a session that the launcher has begun.
+func otherPriorities(user uint32) *check {
+	return &check{
+		when: "it is about a user, or another task or group than 0",
+		then: Errno(unix.EPERM),
+		emit: func(a *assembler, yes, no label) label {
+			target := a.load(argLow(1), a.branch(bpf.JumpEqual, 0, no, yes))
+			return a.load(argLow(0), a.branch(bpf.JumpEqual, user, yes, target))
+		},
+	}
 }
 
 // childSignal singles out who sets what SIGCHLD does. Who only asks passes a null pointer.

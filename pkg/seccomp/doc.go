@@ -18,7 +18,8 @@
 //   - clone3 always answers ENOSYS, and libc falls back to clone: the filter
 //     cannot read flags that are behind a pointer;
 //   - some calls are denied for some of their arguments (clone, ioctl,
-//     prlimit64, socket, socketpair), see check.go and network.go;
+//     prlimit64, sched_setaffinity and its like, socket, socketpair), see
+//     check.go and network.go;
 //   - Spec.Notify goes to the supervisor, and with Spec.ChildSignal so does who
 //     sets what SIGCHLD does; what is left goes to the kernel.
 //

@@ -102,7 +102,8 @@ func TestArguments(t *testing.T) {
 	thirds := []uint64{0, 1, 1 << 32, nonceLow, nonceLow | 7, nonce, unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_ICMPV6,
 		unix.IPPROTO_MPTCP, unix.MSG_FASTOPEN | unix.MSG_DONTWAIT, unix.IP_OPTIONS, unix.IPV6_RTHDR, unix.IPV6_2292RTHDR, ipv6FlowLabels,
 		high | unix.IPV6_2292PKTOPTIONS}
-	checked := []string{"clone", "ioctl", "prlimit64", "socket", "socketpair", "connect", "bind", "listen",
+	checked := []string{"clone", "ioctl", "prlimit64", "sched_setaffinity", "sched_setattr", "setpriority", "ioprio_set",
+		"socket", "socketpair", "connect", "bind", "listen",
 		"sendto", "sendmsg", "sendmmsg", "setsockopt", "close_range", "dup3", "futex", "getppid", "mount",
 		"rt_sigaction"}
 	eachSpec(t, func(t *testing.T, s seccomp.Spec) {

@@ -77,6 +77,15 @@ func decide(s seccomp.Spec, c call) seccomp.Action {
 		if low(0) != 0 && c.args[2] != 0 {
 			return eperm
 		}
+	case "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler":
+		if low(0) != 0 {
+			return eperm
+		}
+	case "setpriority", "ioprio_set":
+		user := map[string]uint32{"setpriority": 2, "ioprio_set": 3}[name]
+		if low(0) == user || low(1) != 0 {
+			return eperm
+		}
 	case "rt_sigaction":
 		if s.ChildSignal && low(0) == uint32(unix.SIGCHLD) && c.args[1] != 0 {
 			return seccomp.Notify
@@ -148,7 +157,8 @@ func kindOfLevel(level uint32) int { return map[uint32]int{unix.SOL_IP: 4, unix.
 func deniedOutright(s seccomp.Spec, nr int) bool {
 	s.LaunchNonce = 0
 	switch s.Arch.Name(nr) {
-	case "clone", "ioctl", "prlimit64", "socket", "socketpair", "sendto", "sendmsg", "sendmmsg", "setsockopt":
+	case "clone", "ioctl", "prlimit64", "socket", "socketpair", "sendto", "sendmsg", "sendmmsg", "setsockopt",
+		"sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler", "setpriority", "ioprio_set":
 		return slices.Contains(s.ExtraDeny, s.Arch.Name(nr))
 	}
 	return decide(s, call{nr: uint32(nr), arch: s.Arch}).Denies()
