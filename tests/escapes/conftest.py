@@ -40,10 +40,17 @@ def bare_attempt(program: Program) -> Attempt:
 @pytest.fixture
 def victim() -> Iterator[subprocess.Popen[bytes]]:
     """A process of the same user outside of the sandbox, with a secret in its environment."""
-    process = subprocess.Popen(["sleep", "1000"], env={"SECRET": "s3cret", "PATH": "/usr/bin:/bin"})
-    yield process
-    process.kill()
-    process.wait()
+    process = subprocess.Popen(
+        ["sh", "-c", "echo; read line"],
+        env={"SECRET": "s3cret", "PATH": "/usr/bin:/bin"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()  # Popen returns a moment before /proc shows the environment
+        yield process
+        process.kill()
 
 
 @pytest.fixture

@@ -112,6 +112,20 @@ MUTANTS = [
         PROCESSES + "test_intrusion[prlimit64]",
     ),
     Mutant(
+        "others are not scheduled",
+        "pkg/seccomp/check.go",
+        "return a.load(argLow(0), a.branch(bpf.JumpEqual, 0, no, yes))",
+        "return a.load(argLow(0), a.branch(bpf.JumpEqual, 0, no, no))",
+        ESCAPES + "test_scheduling.py::test_others[sched_setaffinity]",
+    ),
+    Mutant(
+        "others keep their priority",
+        "pkg/seccomp/check.go",
+        "target := a.load(argLow(1), a.branch(bpf.JumpEqual, 0, no, yes))",
+        "target := a.load(argLow(1), a.branch(bpf.JumpEqual, 0, no, no))",
+        ESCAPES + "test_scheduling.py::test_others[setpriority]",
+    ),
+    Mutant(
         "only Unix sockets where the network is closed",
         "pkg/seccomp/network.go",
         "unix.AF_UNIX, loadType, yes)",
