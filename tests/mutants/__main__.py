@@ -21,7 +21,8 @@ from tests.support.processes import ROOT, children
 
 PR_SET_CHILD_SUBREAPER = 36
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "dist", "__pycache__", ".*_cache")
-PATIENCE = 300
+PATIENCE = 120
+"""Seconds after which a test that hangs has failed."""
 
 
 def main(words: Sequence[str]) -> int:
