@@ -30,6 +30,17 @@ def test_every_test(session: Session, pytester: pytest.Pytester) -> None:
     session(SUITE, "--sandlock").assert_outcomes(passed=3)
 
 
+def test_options_of_the_file(session: Session, pytester: pytest.Pytester) -> None:
+    """Those of other plugins are known in the sandbox, and warnings that are errors there find none of ours."""
+    options = {
+        "addopts": "-ra -l --strict-markers",
+        "filterwarnings": "error::pytest.PytestAssertRewriteWarning",
+        "xfail_strict": "true",
+    }
+    done = session("def test_passes(): pass", "--sandlock", ini=options)
+    done.assert_outcomes(passed=1)
+
+
 def test_snapshot(session: Session, pytester: pytest.Pytester) -> None:
     pytester.maketxtfile(data="abc", other="abc")
     snapshot = pytester.path / "touched.json"

@@ -1,4 +1,4 @@
-"""The sandboxed side: a pytest session that runs the tests that it is asked for, ``python -m sandlock.testing.child``.
+"""The sandboxed side, a program: a pytest session that runs the tests that it is asked for.
 
 Requests are lines of JSON on stdin, and so are the reports on stdout. Nothing here is trusted by the other side.
 """
@@ -63,11 +63,14 @@ class Child:
 
 def main() -> int:
     # Tests write to stdout; what they write there must not become a report.
-    requests = os.fdopen(os.dup(0), encoding="utf-8")
-    reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    with open(os.devnull) as empty:
-        os.dup2(empty.fileno(), 0)
-    os.dup2(2, 1)
+    with os.fdopen(os.dup(0), encoding="utf-8") as requests, os.fdopen(os.dup(1), "w", encoding="utf-8") as reports:
+        with open(os.devnull) as empty:
+            os.dup2(empty.fileno(), 0)
+        os.dup2(2, 1)
+        return _serve(requests, reports)
+
+
+def _serve(requests: TextIO, reports: TextIO) -> int:
     settings = json.loads(requests.readline())
     sys.path[:] = settings["path"]
     child = Child(requests, reports, settings["options"])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,9 @@ __all__ = ["Died", "Interpreter"]
 
 # Seconds for the interpreter to start and to collect.
 _START = 120.0
+
+# Not as a module of sandlock: pytest wants to be the first to import its plugins, and what they belong to.
+_CHILD = f"import runpy; runpy.run_path({str(Path(__file__).with_name('child.py'))!r}, run_name='__main__')"
 
 _OWN_OPTIONS = ("sandlock", "sandlock_record", "sandlock_check")
 
@@ -42,7 +46,7 @@ class Interpreter:
         self.audit = Audit()
         self._buffer = b""
         self._process = box.popen(
-            [sys.executable, "-m", "sandlock.testing.child"],
+            [sys.executable, "-c", _CHILD],
             stdin=StdioMode.PIPED,
             stdout=StdioMode.PIPED,
             handlers=self.audit.handlers(box) if _is_recorded(config) else (),
