@@ -67,7 +67,11 @@ class LoopSide:
             self._thread = Thread(target=self._run_loop, name="sandlock-loop")
         self._loop = loop
         if self._thread is not None:
-            start(self._thread)
+            try:
+                start(self._thread)
+            except SandboxError:
+                loop.close()
+                raise
 
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
