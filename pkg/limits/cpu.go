@@ -20,6 +20,9 @@ type cpu struct {
 // period is over how long the use of a tree is levelled out.
 const period = 100 * time.Millisecond
 
+// soon is after what time a busy tree is looked at again.
+const soon = period / 5
+
 func (c *cpu) look(t Tree) (exceeded bool, pause time.Duration, err error) {
 	used, err := c.used(t.Root)
 	if err != nil {
@@ -35,13 +38,13 @@ func (c *cpu) look(t Tree) (exceeded bool, pause time.Duration, err error) {
 	c.last = now
 	if c.credit < 0 {
 		c.stopped = true
-		return false, time.Duration(float64(-c.credit) / c.rate), t.Stop(true)
+		// Not the whole time at once: who was not yet stopped may have continued another one.
+		return false, min(soon, time.Duration(float64(-c.credit)/c.rate)), t.Stop(true)
 	}
 	if c.stopped {
 		c.stopped = false
 		err = t.Stop(false)
 	}
-	const soon = period / 5
 	if used == 0 {
 		return false, period, err
 	}
