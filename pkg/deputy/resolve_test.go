@@ -197,10 +197,13 @@ func FuzzOpen(f *testing.F) {
 		}
 		var found [2]finding
 		for i, root := range roots {
-			found[i] = open(t, d, root, path, how, i == 1)
-			if !slices.Equal(found[i].Tree, planted) {
-				clear(t, root)
-				plant(t, root)
+			// EAGAIN says that something on the machine was renamed or mounted meanwhile, see openat2(2).
+			for tries := 0; tries == 0 || tries < 100 && found[i].Errno == "EAGAIN"; tries++ {
+				found[i] = open(t, d, root, path, how, i == 1)
+				if !slices.Equal(found[i].Tree, planted) {
+					clear(t, root)
+					plant(t, root)
+				}
 			}
 		}
 		if how.Resolve != 0 && found[1].Errno == "ELOOP" && how.Flags&(unix.O_CREAT|unix.O_EXCL) == unix.O_CREAT {
