@@ -92,9 +92,15 @@ def number_of(syscall: str | int) -> int:
 
 
 @functools.cache
-def _names() -> dict[int, str]:
+def _numbers() -> dict[str, int]:
+    """Return the system calls of this machine by name."""
     numbers: dict[str, int] = json.loads(core().core_Syscalls())
-    return {number: name for name, number in numbers.items()}
+    return numbers
+
+
+@functools.cache
+def _names() -> dict[int, str]:
+    return {number: name for name, number in _numbers().items()}
 
 
 def name_of(number: int) -> str:
@@ -104,14 +110,14 @@ def name_of(number: int) -> str:
 
 def numbers_of(names: Sequence[str]) -> list[int]:
     """Return the numbers of system calls by name, those left out that this machine does not have."""
-    numbers: dict[str, int] = json.loads(core().core_Syscalls())
+    numbers = _numbers()
     return [numbers[name] for name in names if name in numbers]
 
 
 @functools.cache
 def _path_arguments() -> dict[int, int | None]:
     """Return the index of the path by system call; None where there are two."""
-    numbers: dict[str, int] = json.loads(core().core_Syscalls())
+    numbers = _numbers()
     table: dict[int, int | None] = {}
     for names, index in ((_PATH_FIRST, 0), (_PATH_SECOND, 1), (_TWO_PATHS, None)):
         table.update({numbers[name]: index for name in names if name in numbers})
@@ -121,7 +127,7 @@ def _path_arguments() -> dict[int, int | None]:
 @functools.cache
 def path_calls(*more: str) -> dict[str, int]:
     """Return the numbers of the calls that take paths, and of those that are named, by name."""
-    numbers: dict[str, int] = json.loads(core().core_Syscalls())
+    numbers = _numbers()
     return {name: numbers[name] for name in (*_PATH_FIRST, *_PATH_SECOND, *_TWO_PATHS, *more) if name in numbers}
 
 
@@ -165,7 +171,7 @@ def path_arguments(syscall: int) -> tuple[tuple[int | None, int], ...]:
 
     The folder is None where it is always the working directory. The result is empty for unknown calls.
     """
-    numbers: dict[str, int] = json.loads(core().core_Syscalls())
+    numbers = _numbers()
     for name, places in _TWO_PATH_ARGUMENTS.items():
         if numbers.get(name) == syscall:
             return places
