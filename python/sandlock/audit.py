@@ -6,12 +6,12 @@ import difflib
 import os
 import socket
 import struct
-import sys
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ._opens import open_flags
 from ._shown import Shown
 from ._syscalls import path_arguments, path_calls
 from .actions import ExceptionPolicy, NotifAction
@@ -196,13 +196,9 @@ class _Recorder(Handler):
         return NotifAction.continue_()
 
     def _writes(self, ctx: HandlerCtx) -> bool:
-        if self._syscall in ("open", "openat"):
-            flags = ctx.args[1 if self._syscall == "open" else 2]
-        elif self._syscall == "openat2":
-            how = ctx.read(ctx.args[2], 8)  # struct open_how begins with the flags
-            flags = 0 if how is None else int.from_bytes(how, sys.byteorder)
-        else:
-            return self._syscall in _CHANGES
+        if self._syscall in _CHANGES:
+            return True
+        flags = open_flags(ctx) or 0
         return flags & os.O_ACCMODE != os.O_RDONLY or bool(flags & (os.O_CREAT | os.O_TRUNC))
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import functools
 import os
-import sys
 from collections.abc import Mapping
 
-from .._syscalls import numbers_of
+from .._opens import open_flags
 from ..actions import NotifAction
 from ..context import HandlerCtx
 from .paths import PerformingHandler
@@ -38,7 +36,7 @@ class VirtualFilesHandler(PerformingHandler):
             self._files[os.path.normpath(path)] = bytes(data)
 
     def _decide(self, ctx: HandlerCtx) -> NotifAction:
-        flags = _flags(ctx)
+        flags = open_flags(ctx)
         path = None if flags is None else ctx.read_path()
         if flags is None or not path:
             return NotifAction.continue_()
@@ -53,26 +51,3 @@ class VirtualFilesHandler(PerformingHandler):
         if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
             return NotifAction.errno(errno.EROFS)
         return NotifAction.inject_bytes(data, cloexec=bool(flags & os.O_CLOEXEC))
-
-
-@functools.cache
-def _flags_arguments() -> dict[int, int]:
-    """Return which argument has the flags, by system call."""
-    arguments = {"open": 1, "openat": 2}
-    return {number: arguments[name] for name in arguments for number in numbers_of([name])}
-
-
-@functools.cache
-def _openat2() -> list[int]:
-    return numbers_of(["openat2"])
-
-
-def _flags(ctx: HandlerCtx) -> int | None:
-    """Return the flags of an open; None for other calls, and where they cannot be read."""
-    argument = _flags_arguments().get(ctx.syscall_nr)
-    if argument is not None:
-        return ctx.args[argument]
-    if ctx.syscall_nr in _openat2():
-        how = ctx.read(ctx.args[2], 8)  # struct open_how begins with the flags
-        return None if how is None else int.from_bytes(how, sys.byteorder)
-    return None
