@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import sandlock
 from sandlock import Result, Sandbox, list_profiles, load_profile
+from tests.support.profiles import Write
 
 
 def run(profile: str, *cmd: str, **overrides: object) -> Result:
@@ -83,7 +85,9 @@ def test_that_fails():
 """
 
 
-def test_pytest_run(work: Path) -> None:
+def test_pytest_run(work: Path, write: Write) -> None:
+    # In a checkout sandlock, a plugin of pytest, is installed for editing: in a folder that the profile does not know.
+    write("pytest", f'extends = "pytest"\n[filesystem]\nread = ["{Path(sandlock.__file__).parents[1]}"]\n')
     (work / "pytest.ini").write_text("[pytest]\n")
     (work / "test_all.py").write_text(TESTS)
     result = run("pytest", sys.executable, "-m", "pytest", "-q")
