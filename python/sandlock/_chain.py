@@ -76,11 +76,12 @@ def chains_of(handlers: HandlerSpec, on_exception: OnException, timeout: float |
             )
         number = _number(where, registration[0])
         link = _link(where, registration[1], registration[2:], on_exception, timeout)
-        chain = chains.get(number, Chain())
+        chain = chains.get(number, Chain(optional=True))
+        optional = chain.optional and link.handler._optional
         if link.handler.observe:
-            chains[number] = Chain((*chain.observers, link), chain.deciders)
+            chains[number] = Chain((*chain.observers, link), chain.deciders, optional=optional)
         else:
-            chains[number] = Chain(chain.observers, (*chain.deciders, link))
+            chains[number] = Chain(chain.observers, (*chain.deciders, link), optional=optional)
     return chains
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "lineage",
     "parent",
     "process",
+    "protocol",
     "resolve",
     "user",
     "working_directory",
@@ -61,6 +62,21 @@ def command_line(task: int) -> list[str]:
 
 def working_directory(task: int) -> str:
     return os.readlink(f"/proc/{task}/cwd")
+
+
+def protocol(task: int, socket: int) -> str | None:
+    """Return the protocol of a socket, in the register that has its descriptor; None where that is no socket.
+
+    It is ``tcp``, ``udp`` or ``icmp``, whatever the version of IP, or what the kernel calls another one.
+    """
+    try:
+        # What sockets have is listed in net/socket.c of the kernel.
+        name = os.getxattr(f"/proc/{task}/fd/{socket & 0xFFFFFFFF}", "system.sockprotoname")
+    except OSError:
+        return None
+    text = name.rstrip(b"\0").decode(errors="replace").lower()
+    text = text[:-2] if text.endswith("v6") else text
+    return "icmp" if text == "ping" else text
 
 
 def _status(task: int, name: str) -> list[str]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import os
-import socket
-import struct
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ._execs import arguments
 from ._opens import open_flags
+from ._peers import NETWORK_CALLS, addresses_of, peer_text
+from ._process import protocol
 from ._shown import Shown
 from ._syscalls import path_arguments, path_calls
 from .actions import ExceptionPolicy, NotifAction
@@ -28,7 +30,8 @@ __all__ = ["Audit", "Call", "Match", "audit"]
 
 _OPENS = frozenset({"open", "openat", "openat2", "creat"})
 _EXECS = frozenset({"execve", "execveat"})
-_CONNECTS = frozenset({"connect"})
+_BINDS = frozenset({"bind"})
+_SENDS = frozenset({"sendto", "sendmsg", "sendmmsg"})
 _CHANGES = frozenset(
     {"creat", "truncate", "mkdir", "mkdirat", "mknodat", "rmdir", "unlink", "unlinkat"}
     | {"rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"}
@@ -43,13 +46,23 @@ class Call:
     pid: int
     paths: tuple[str, ...] = ()
     """Absolute, with the links on the way followed, but not one at the end. What cannot be read is left out."""
+    found: tuple[bool, ...] = ()
+    """For each path whether there was something when the call came, a link to nothing included."""
     writes: bool = False
     """Whether it would change something: an open for writing, or any call that makes, moves or removes."""
     peer: str | None = None
-    """The address of a connect: ``127.0.0.1:80``, ``[::1]:80``, ``unix:/run/socket``, ``unix:@abstract``."""
+    """Where it connects or sends to: ``127.0.0.1:80``, ``[::1]:80``, ``unix:/run/socket``, ``unix:@abstract``."""
+    bound: str | None = None
+    """The address that it binds, written in the same way."""
+    protocol: str | None = None
+    """Of its socket: ``tcp``, ``udp``, ``icmp``, or the kernel's name of another one."""
+    argv: tuple[str, ...] = ()
+    """The arguments of a program that it executes."""
+    at: float = 0.0
+    """When it was received: seconds after the audit was made."""
 
     def __str__(self) -> str:
-        return " ".join([self.syscall, *self.paths, *([self.peer] if self.peer else [])])
+        return " ".join([self.syscall, *self.paths, *filter(None, (self.peer, self.bound))])
 
 
 class Match:
@@ -77,17 +90,15 @@ class Audit(Shown):
         """In the order in which they were received."""
         self.result: Result | None = None
         """How the command of :func:`audit` fared."""
+        self._began = time.monotonic()
         self._lock = threading.Lock()
 
-    def handlers(self, sandbox: Sandbox) -> list[tuple[int, Handler]]:
+    def handlers(self) -> list[tuple[int, Handler]]:
         """Return the registrations that record, for the ``handlers=`` of a run.
 
-        What a sandbox denies outright, such as connect where no network is granted, cannot be recorded.
+        What its sandbox denies outright, such as connect where no network is granted, cannot be recorded.
         """
-        denied = set(sandbox.extra_deny_syscalls)
-        if not (sandbox.net_allow or sandbox.net_deny):
-            denied |= _CONNECTS
-        return [(number, _Recorder(self, name)) for name, number in _recorded().items() if name not in denied]
+        return [(number, _Recorder(self, name)) for name, number in _recorded().items()]
 
     def add(self, call: Call) -> None:
         with self._lock:
@@ -109,16 +120,31 @@ class Audit(Shown):
         return self._of(_EXECS)
 
     @property
+    def changed(self) -> list[str]:
+        """Every path of the calls that would change something."""
+        return list(dict.fromkeys(path for call in list(self.calls) if call.writes for path in call.paths))
+
+    @property
     def peers(self) -> list[str]:
-        """Every address that the command tried to connect to."""
+        """Every address that the command tried to connect or to send to."""
         return list(dict.fromkeys(call.peer for call in list(self.calls) if call.peer is not None))
+
+    @property
+    def bound(self) -> list[str]:
+        """Every address that the command tried to bind."""
+        return list(dict.fromkeys(call.bound for call in list(self.calls) if call.bound is not None))
+
+    @property
+    def seconds(self) -> float:
+        """How long ago the audit was made."""
+        return time.monotonic() - self._began
 
     def _of(self, names: frozenset[str]) -> list[str]:
         calls = (call for call in list(self.calls) if call.syscall in names)
         return list(dict.fromkeys(path for call in calls for path in call.paths))
 
     def count(self, syscall: str) -> int:
-        """Return how often a call was made.
+        """Return how often a call was made; of those that send, with an address only.
 
         Raises:
             ValueError: it is none of the calls that are recorded.
@@ -150,7 +176,7 @@ def audit(command: Command, sandbox: Sandbox, **options: Any) -> Audit:
         options: as for :meth:`Sandbox.run`, ``handlers`` among them.
     """
     record = Audit()
-    options["handlers"] = [*record.handlers(sandbox), *options.get("handlers", ())]
+    options["handlers"] = [*record.handlers(), *options.get("handlers", ())]
     record.result = sandbox.run(command, **options)
     return record
 
@@ -166,7 +192,7 @@ def _match(verb: str, wanted: str, seen: Iterable[str]) -> Match:
 
 def _recorded() -> dict[str, int]:
     """Return the calls that are recorded, with their numbers on this machine."""
-    return path_calls("connect")
+    return path_calls(*NETWORK_CALLS)
 
 
 class _Recorder(Handler):
@@ -174,16 +200,29 @@ class _Recorder(Handler):
 
     observe = True
     on_exception = ExceptionPolicy.CONTINUE
+    _optional = True
 
     def __init__(self, record: Audit, syscall: str) -> None:
         self._record = record
         self._syscall = syscall
 
     def handle(self, ctx: HandlerCtx) -> NotifAction:
-        if self._syscall in _CONNECTS:
-            peer = _peer(ctx.read(ctx.args[1], min(ctx.args[2], 128)))
-            self._record.add(Call(self._syscall, ctx.pid, peer=peer))
-            return NotifAction.continue_()
+        at = self._record.seconds
+        for call in self._network(ctx, at) if self._syscall in NETWORK_CALLS else (self._paths(ctx, at),):
+            self._record.add(call)
+        return NotifAction.continue_()
+
+    def _network(self, ctx: HandlerCtx, at: float) -> Iterator[Call]:
+        addresses = list(filter(None, map(peer_text, addresses_of(ctx))))
+        if not addresses and self._syscall in _SENDS:
+            return  # to the peer that the socket is connected to
+        kind = protocol(ctx.pid, ctx.args[0])
+        binds = self._syscall in _BINDS
+        for address in addresses or [None]:
+            peer, bound = (None, address) if binds else (address, None)
+            yield Call(self._syscall, ctx.pid, peer=peer, bound=bound, protocol=kind, at=at)
+
+    def _paths(self, ctx: HandlerCtx, at: float) -> Call:
         paths = []
         for _, argument in path_arguments(ctx.syscall_nr):
             text = ctx.read_path(argument)
@@ -192,28 +231,12 @@ class _Recorder(Handler):
                     paths.append(ctx.resolve_path(argument, text).path)
                 except NotifError:  # the process is gone, or has no such folder
                     paths.append(text)
-        self._record.add(Call(self._syscall, ctx.pid, tuple(paths), self._writes(ctx)))
-        return NotifAction.continue_()
+        found = tuple(map(os.path.lexists, paths))
+        argv = arguments(ctx) if self._syscall in _EXECS else ()
+        return Call(self._syscall, ctx.pid, tuple(paths), found, self._writes(ctx), argv=argv, at=at)
 
     def _writes(self, ctx: HandlerCtx) -> bool:
         if self._syscall in _CHANGES:
             return True
         flags = open_flags(ctx) or 0
         return flags & os.O_ACCMODE != os.O_RDONLY or bool(flags & (os.O_CREAT | os.O_TRUNC))
-
-
-def _peer(address: bytes | None) -> str | None:
-    """Return a socket address (sockaddr in C) as text."""
-    if address is None or len(address) < 2:
-        return None
-    (family,) = struct.unpack_from("=H", address)
-    if family == socket.AF_INET and len(address) >= 8:
-        (port,) = struct.unpack_from("!H", address, 2)
-        return f"{socket.inet_ntop(socket.AF_INET, address[4:8])}:{port}"
-    if family == socket.AF_INET6 and len(address) >= 24:
-        (port,) = struct.unpack_from("!H", address, 2)
-        return f"[{socket.inet_ntop(socket.AF_INET6, address[8:24])}]:{port}"
-    if family == socket.AF_UNIX and len(address) > 2:
-        name = address[2:]
-        return f"unix:@{os.fsdecode(name[1:])}" if not name[0] else f"unix:{os.fsdecode(name.partition(bytes(1))[0])}"
-    return f"family {family}"

@@ -32,6 +32,9 @@ class Handler:
     observe: bool = False
     """See every call before those who decide, and what they decided after them, and decide nothing."""
 
+    _optional: bool = False
+    """Be asked about nothing, and have nothing be wrong, where the policy denies the call."""
+
     def handle(self, ctx: HandlerCtx) -> NotifAction | Awaitable[NotifAction]:
         """Answer one call."""
         raise NotImplementedError(f"{type(self).__name__} does not define handle(self, ctx)")

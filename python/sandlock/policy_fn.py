@@ -11,6 +11,7 @@ from typing import Union
 
 from ._chain import Chain, Link, chains_of
 from ._denied import DeniedPaths, Executions, PathEnforcer
+from ._execs import EXECUTION_CALLS, arguments
 from ._extension import core
 from ._peers import NETWORK_CALLS, address_of, networks, peer_of
 from ._process import lineage
@@ -60,17 +61,12 @@ _FILE_CALLS = (
     "fchownat",
     "utimensat",
 )
-_EXECUTION_CALLS = ("execve", "execveat")
 _CATEGORIES = {
     FILE: _FILE_CALLS,
     NETWORK: NETWORK_CALLS,
-    PROCESS: ("clone", "fork", "vfork", *_EXECUTION_CALLS),
+    PROCESS: ("clone", "fork", "vfork", *EXECUTION_CALLS),
     MEMORY: ("mmap", "mremap", "brk"),
 }
-
-# execve(2) takes more; what is beyond is left out of the event.
-_MOST_ARGUMENTS = 1024
-_LONGEST_ARGUMENT = 4095
 
 
 @dataclass(frozen=True)
@@ -184,7 +180,7 @@ class _Asker(Handler):
         self._context = context
         self.calls = {number: category for category, names in _CATEGORIES.items() for number in numbers_of(names)}
         """The category of each call that it wants."""
-        self._execution_calls = numbers_of(_EXECUTION_CALLS)
+        self._execution_calls = numbers_of(EXECUTION_CALLS)
         self._executions = Executions(context._paths)
 
     def handle(self, ctx: HandlerCtx) -> NotifAction:
@@ -217,7 +213,7 @@ class _Asker(Handler):
         host, port = peer_of(address)
         pid, parent = lineage(ctx.pid)
         executes = ctx.syscall_nr in self._execution_calls
-        argv = _arguments(ctx, ctx.args[2 if ctx.syscall_nr == self._execution_calls[-1] else 1]) if executes else None
+        argv = arguments(ctx) if executes else None
         denied = (category == FILE or executes) and self._context._paths.deny_call(ctx)
         if not ctx._waits():
             raise NotifError("the call is over")
@@ -234,20 +230,6 @@ class _Asker(Handler):
         if isinstance(verdict, int):
             return NotifAction.errno(verdict)
         raise TypeError(f'policy_fn returned {verdict!r}; return None, a bool, an errno or "audit"')
-
-
-def _arguments(ctx: HandlerCtx, address: int) -> tuple[str, ...]:
-    """Read argv as far as it can be read."""
-    found: list[str] = []
-    while address and len(found) < _MOST_ARGUMENTS:
-        pointer = ctx.read(address + 8 * len(found), 8)
-        if pointer is None or pointer == bytes(8):
-            break
-        argument = ctx.read_cstr(int.from_bytes(pointer, "little"), _LONGEST_ARGUMENT)
-        if argument is None:
-            break
-        found.append(argument)
-    return tuple(found)
 
 
 def policy_chains(
@@ -275,7 +257,8 @@ def policy_chains(
     for number, link in first.items():
         chain = chains.get(number, Chain())
         enforcing = (last[number],) if number in last else ()
-        joined[number] = Chain(chain.observers, (link, *chain.deciders, *enforcing), optional=number not in chains)
+        optional = number not in chains or chain.optional
+        joined[number] = Chain(chain.observers, (link, *chain.deciders, *enforcing), optional=optional)
     return joined
 
 

@@ -56,7 +56,7 @@ def observe(box: Sandbox, command: Sequence[str], timeout: float | None) -> Audi
     """Run a command with the host's streams, and record its calls."""
     record = Audit()
     with _live(record):
-        record.result = interact(lambda streams: box._start(command, record.handlers(box), streams, timeout=timeout))
+        record.result = interact(lambda streams: box._start(command, record.handlers(), streams, timeout=timeout))
     return record
 
 

@@ -69,7 +69,7 @@ class SandlockMagics(Magics):  # type: ignore[misc,unused-ignore]
             process = box.popen(
                 command_of(options),
                 *(StdioMode.NULL, StdioMode.PIPED, StdioMode.PIPED),
-                handlers=record.handlers(box),
+                handlers=record.handlers(),
             )
         except PolicyError as error:
             raise UsageError(str(error)) from error

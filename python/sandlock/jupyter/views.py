@@ -52,7 +52,7 @@ def _of_audit(audit: Audit) -> list[_Table]:
     kinds = {
         "executed": audit.programs,
         "connected to": audit.peers,
-        "changed": list(dict.fromkeys(path for call in calls if call.writes for path in call.paths)),
+        "changed": audit.changed,
         "opened": audit.files,
     }
     ending = f"the command {audit.result._ending()}" if audit.result else "running"

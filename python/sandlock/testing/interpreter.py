@@ -49,7 +49,7 @@ class Interpreter:
             [sys.executable, "-c", _CHILD],
             stdin=StdioMode.PIPED,
             stdout=StdioMode.PIPED,
-            handlers=self.audit.handlers(box) if _is_recorded(config) else (),
+            handlers=self.audit.handlers() if _is_recorded(config) else (),
         )
         self._send(path=sys.path, arguments=_arguments(config, files, basetemp), options=_options(config, basetemp))
         for message in self._messages(_START):
