@@ -20,6 +20,9 @@ type check struct {
 const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC |
 	unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
 
+// btrfsCommands is BTRFS_IOCTL_MAGIC of linux/btrfs.h where a command has its type.
+const btrfsCommands = 0x94 << 8
+
 // argumentChecks are the default checks outside the network, by syscall.
 var argumentChecks = map[string]*check{
 	// clone uses the low 32 bits of its flags, the first argument on both
@@ -32,13 +35,18 @@ var argumentChecks = map[string]*check{
 			return a.load(argLow(0), flags)
 		},
 	},
-	// Both put input into a terminal that the sandbox shares with its host. The
-	// kernel reads the low 32 bits of the command.
+	// The first two put input into a terminal that the sandbox shares with its host. Those of btrfs make subvolumes
+	// and snapshots in folders that are open for reading, and Landlock is not asked; what it clones and deduplicates
+	// with is every file system's. The kernel reads the low 32 bits of the command.
 	"ioctl": {
-		when: "the command is TIOCSTI or TIOCLINUX",
+		when: "the command is TIOCSTI, TIOCLINUX, or one of btrfs",
 		then: Errno(unix.EPERM),
 		emit: func(a *assembler, yes, no label) label {
-			linux := a.branch(bpf.JumpEqual, unix.TIOCLINUX, yes, no)
+			btrfs := a.mask(0xff00, a.branch(bpf.JumpEqual, btrfsCommands, yes, no))
+			for _, shared := range []uint32{unix.FIDEDUPERANGE, unix.FICLONERANGE, unix.FICLONE} {
+				btrfs = a.branch(bpf.JumpEqual, shared, no, btrfs)
+			}
+			linux := a.branch(bpf.JumpEqual, unix.TIOCLINUX, yes, btrfs)
 			sti := a.branch(bpf.JumpEqual, unix.TIOCSTI, yes, linux)
 			return a.load(argLow(1), sti)
 		},

@@ -35,7 +35,7 @@ func specs(t testing.TB, a seccomp.Arch) map[string]seccomp.Spec {
 	plain := seccomp.Spec{Arch: a}
 	denying := seccomp.Spec{Arch: a, LaunchNonce: nonce,
 		ExtraDeny: []string{"dup3", "futex", "socket", "clone", "connect", "sysv_ipc", "execveat"}}
-	allowing := seccomp.Spec{Arch: a, ExtraAllow: []string{"sysv_ipc"}}
+	allowing := seccomp.Spec{Arch: a, ExtraAllow: []string{"sysv_ipc", "file_watches"}}
 	audit, all, half, both := plain, plain, plain, denying
 	audit.Notify = []int{number(t, a, "openat"), number(t, a, "close_range")}
 	all.Notify = handleable(all)
@@ -52,7 +52,7 @@ func specs(t testing.TB, a seccomp.Arch) map[string]seccomp.Spec {
 	some.Network = network.Calls{Protocols: policy.ICMP, Connect: network.Supervised, Send: network.Supervised}
 	return map[string]seccomp.Spec{
 		"network by the kernel": kernel, "network by the supervisor": supervised, "ICMP and everything": some,
-		"default": plain, "audit": audit, "extra deny": denying, "sysv_ipc allowed": allowing,
+		"default": plain, "audit": audit, "extra deny": denying, "what may be is allowed": allowing,
 		"notify all": all, "notify every second": half, "everything at once": both,
 	}
 }
@@ -86,7 +86,7 @@ func TestEveryNumber(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	const high = 0xdeadbeef << 32
+	const high, btrfsSnapshot = 0xdeadbeef << 32, 0x50009417
 	values := []uint64{
 		0, 1, 1 << 32, high, high | 1, 1<<64 - 1,
 		unix.CLONE_NEWUSER, unix.CLONE_NEWTIME | unix.CLONE_VM, high | unix.CLONE_NEWNS | unix.CLONE_VM,
@@ -97,10 +97,11 @@ func TestArguments(t *testing.T) {
 		unix.AF_INET6, unix.AF_UNIX, unix.IPPROTO_IPV6, unix.IPPROTO_MPTCP, high | unix.AF_INET,
 		unix.SOCK_SEQPACKET, high | unix.SOCK_SEQPACKET, unix.SOCK_STREAM | 0x10,
 		nonceHigh, nonceLow, nonceLow | 7, nonceHigh | unix.AF_UNIX, nonce,
+		unix.SOL_TCP, unix.FICLONE, unix.FICLONERANGE, unix.FIDEDUPERANGE, btrfsSnapshot, high | btrfsSnapshot,
 		uint64(unix.SIGCHLD), high | uint64(unix.SIGCHLD),
 	}
 	thirds := []uint64{0, 1, 1 << 32, nonceLow, nonceLow | 7, nonce, unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_ICMPV6,
-		unix.IPPROTO_MPTCP, unix.MSG_FASTOPEN | unix.MSG_DONTWAIT, unix.IP_OPTIONS, unix.IPV6_RTHDR, unix.IPV6_2292RTHDR, ipv6FlowLabels,
+		unix.IPPROTO_MPTCP, unix.MSG_FASTOPEN | unix.MSG_DONTWAIT, unix.IP_OPTIONS, unix.IPV6_RTHDR, unix.IPV6_2292RTHDR, ipv6FlowLabels, unix.TCP_ULP,
 		high | unix.IPV6_2292PKTOPTIONS}
 	checked := []string{"clone", "ioctl", "prlimit64", "sched_setaffinity", "sched_setattr", "setpriority", "ioprio_set",
 		"socket", "socketpair", "connect", "bind", "listen",
@@ -200,9 +201,9 @@ func TestCompileErrors(t *testing.T) {
 		`extra_deny_syscalls: unknown syscall "opnat"; did you mean "openat"?`: spec(func(s *seccomp.Spec) {
 			s.ExtraDeny = []string{"opnat"}
 		}),
-		`extra_allow_syscalls: cannot allow "io_uring": this group stays denied; what may be allowed: sysv_ipc`:            allow("io_uring"),
-		`extra_allow_syscalls: cannot allow "io_uring_setup": it is a syscall, not a group; what may be allowed: sysv_ipc`: allow("io_uring_setup"),
-		`extra_allow_syscalls: cannot allow "sysv": it is not a group; what may be allowed: sysv_ipc`:                      allow("sysv"),
+		`extra_allow_syscalls: cannot allow "io_uring": this group stays denied; what may be allowed: file_watches, sysv_ipc`:            allow("io_uring"),
+		`extra_allow_syscalls: cannot allow "io_uring_setup": it is a syscall, not a group; what may be allowed: file_watches, sysv_ipc`: allow("io_uring_setup"),
+		`extra_allow_syscalls: cannot allow "sysv": it is not a group; what may be allowed: file_watches, sysv_ipc`:                      allow("sysv"),
 	} {
 		_, err := seccomp.Compile(s)
 		if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {

@@ -37,6 +37,9 @@ var defaultDeny = []group{
 	{name: "observation", members: []string{
 		"bpf", "fanotify_init", "lookup_dcookie", "perf_event_open", "userfaultfd",
 	}},
+	// Landlock does not restrict what is watched: they tell the names of files in
+	// folders that cannot be listed, and when somebody uses which.
+	{name: "file_watches", optional: true, members: []string{"inotify_add_watch", "inotify_init", "inotify_init1"}},
 	{name: "keyrings", members: []string{"add_key", "keyctl", "request_key"}},
 	{name: "modules", members: []string{"delete_module", "finit_module", "init_module"}},
 	{name: "kexec", members: []string{"kexec_file_load", "kexec_load"}},

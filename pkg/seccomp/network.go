@@ -26,7 +26,8 @@ import (
 //     that programs connect instead. Where addresses are judged, sendto without
 //     one leads to the peer that was judged already.
 //   - setsockopt: source routes lead past the address that was judged; a flow
-//     label may have one.
+//     label may have one. An upper layer (TCP_ULP) may put a socket in the place
+//     of the one that Landlock knows: that of SMC does.
 //
 // io_uring, pidfd_getfd and namespaces are on the default deny list, and there
 // is no socketcall on amd64 and arm64. Devices that are networks (tun, vhost)
@@ -53,7 +54,7 @@ func networkRules(calls network.Calls) map[string]Verdict {
 		rules["sendmmsg"] = Verdict{Action: Allow, check: fastOpen(3)}
 	}
 	if !calls.Closed() {
-		rules["setsockopt"] = Verdict{Action: Allow, check: &sourceRoute}
+		rules["setsockopt"] = Verdict{Action: Allow, check: &otherWay}
 	}
 	return rules
 }
@@ -149,8 +150,8 @@ var noAddress = check{
 // ipv6FlowLabels is IPV6_FLOWLABEL_MGR of linux/in6.h, which x/sys/unix lacks.
 const ipv6FlowLabels = 32
 
-var sourceRoute = check{
-	when: "it sets a route",
+var otherWay = check{
+	when: "it sets a route or an upper layer",
 	then: Errno(unix.EPERM),
 	emit: func(a *assembler, yes, no label) label {
 		next := no
@@ -159,7 +160,9 @@ var sourceRoute = check{
 		}
 		six := a.load(argLow(2), next)
 		four := a.load(argLow(2), a.branch(bpf.JumpEqual, unix.IP_OPTIONS, yes, no))
-		isSix := a.branch(bpf.JumpEqual, unix.IPPROTO_IPV6, six, no)
+		layer := a.load(argLow(2), a.branch(bpf.JumpEqual, unix.TCP_ULP, yes, no))
+		isTCP := a.branch(bpf.JumpEqual, unix.IPPROTO_TCP, layer, no)
+		isSix := a.branch(bpf.JumpEqual, unix.IPPROTO_IPV6, six, isTCP)
 		return a.load(argLow(1), a.branch(bpf.JumpEqual, unix.IPPROTO_IP, four, isSix))
 	},
 }

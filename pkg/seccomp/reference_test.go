@@ -33,6 +33,8 @@ var alwaysDenied = strings.Fields(`
 
 	chroot open_tree_attr quotactl_fd clock_adjtime fanotify_init mq_unlink`)
 
+var fileWatches = strings.Fields(`inotify_add_watch inotify_init inotify_init1`)
+
 var sysvIPC = strings.Fields(`shmget shmat shmctl shmdt semget semop semctl
 	semtimedop msgget msgsnd msgrcv msgctl`)
 
@@ -62,6 +64,9 @@ func decide(s seccomp.Spec, c call) seccomp.Action {
 	if slices.Contains(sysvIPC, name) && !slices.Contains(s.ExtraAllow, "sysv_ipc") {
 		return eperm
 	}
+	if slices.Contains(fileWatches, name) && !slices.Contains(s.ExtraAllow, "file_watches") {
+		return eperm
+	}
 	low := func(i int) uint32 { return uint32(c.args[i]) }
 	switch name {
 	case "clone":
@@ -70,7 +75,9 @@ func decide(s seccomp.Spec, c call) seccomp.Action {
 			return eperm
 		}
 	case "ioctl":
-		if low(1) == unix.TIOCSTI || low(1) == unix.TIOCLINUX {
+		shared := []uint32{unix.FICLONE, unix.FICLONERANGE, unix.FIDEDUPERANGE}
+		btrfs := low(1)>>8&0xff == 0x94 && !slices.Contains(shared, low(1))
+		if btrfs || low(1) == unix.TIOCSTI || low(1) == unix.TIOCLINUX {
 			return eperm
 		}
 	case "prlimit64":
@@ -143,7 +150,7 @@ func decideNetwork(n network.Calls, name string, args [6]uint64) seccomp.Action 
 		option := low(2)
 		if open && (kindOfLevel(low(1)) == 4 && option == unix.IP_OPTIONS || kindOfLevel(low(1)) == 6 &&
 			(option == unix.IPV6_RTHDR || option == unix.IPV6_2292RTHDR || option == unix.IPV6_2292PKTOPTIONS ||
-				option == ipv6FlowLabels)) {
+				option == ipv6FlowLabels) || low(1) == unix.SOL_TCP && option == unix.TCP_ULP) {
 			return eperm
 		}
 	}

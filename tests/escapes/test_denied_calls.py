@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from sandlock._syscalls import number_of
-from tests.support.acts import known
+from tests.support.acts import Back, act, known
+from tests.support.call import Attempt
 from tests.support.programs import Program
 from tests.support.sandboxes import tool_sandbox
 
@@ -20,6 +22,7 @@ GROUPS = {
     "io_uring": "io_uring_enter io_uring_register io_uring_setup",
     "file handles": "name_to_handle_at open_by_handle_at",
     "observation": "bpf fanotify_init lookup_dcookie perf_event_open userfaultfd",
+    "file watches": "inotify_add_watch inotify_init inotify_init1",
     "keyrings": "add_key keyctl request_key",
     "modules": "delete_module finit_module init_module",
     "kexec": "kexec_file_load kexec_load",
@@ -53,12 +56,35 @@ def told(stdout: bytes) -> list[str]:
     return [errno.errorcode.get(int(line.split()[1]), "") for line in stdout.splitlines()]
 
 
-def test_terminal_input_and_selection(program: Program) -> None:
-    """Standard input is no terminal, which the kernel would say."""
+TIOCSTI, TIOCLINUX, TCGETS = 0x5412, 0x541C, 0x5401
+BTRFS_CLONE, BTRFS_SNAPSHOT, BTRFS_SUBVOLUME = 0x40049409, 0x50009401, 0x5000940E
+
+
+def test_file_watches_may_be_allowed(program: Program, secret: Path) -> None:
+    """They then tell of every folder that the user may read."""
     acts = program("acts")
-    tiocsti, tioclinux, tcgets = 0x5412, 0x541C, 0x5401
-    words = [str(acts)]
-    for command in (tiocsti, tioclinux, tiocsti + (1 << 32), tcgets):
-        words += [str(number_of("ioctl")), "0", str(command), "x:41", ","]
-    result = tool_sandbox([acts]).run(words[:-1], timeout=60, check=True)
-    assert told(result.stdout) == ["EPERM", "EPERM", "EPERM", "ENOTTY"]
+    box = tool_sandbox([acts], extra_allow_syscalls=["file_watches"])
+    watch = ("inotify_add_watch", Back(1), str(secret.parent), 0x100)
+    assert [done.error for done in act(box, acts, [("inotify_init1", 0), watch])] == ["", ""]
+
+
+COMMANDS = {
+    "TIOCSTI": (TIOCSTI, "EPERM"),
+    "TIOCSTI, high half set": (TIOCSTI + (1 << 32), "EPERM"),
+    "TIOCLINUX": (TIOCLINUX, "EPERM"),
+    "TCGETS": (TCGETS, "ENOTTY"),
+    "a snapshot": (BTRFS_SNAPSHOT, "EPERM"),
+    "a subvolume": (BTRFS_SUBVOLUME, "EPERM"),
+    "a subvolume, high half set": (BTRFS_SUBVOLUME + (1 << 32), "EPERM"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_of_ioctl(attempt: Attempt, name: str) -> None:
+    """Standard input is no terminal and no folder of btrfs, which is what the kernel would say."""
+    command, error = COMMANDS[name]
+    assert attempt("ioctl", 0, command, bytes(4096)).error == error
+
+
+def test_cloning_is_every_file_systems(attempt: Attempt) -> None:
+    assert attempt("ioctl", -1, BTRFS_CLONE, 0).error == "EBADF"

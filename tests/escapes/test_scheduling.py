@@ -11,7 +11,6 @@ import subprocess
 
 import pytest
 
-from sandlock._syscalls import number_of
 from tests.support.call import Argument, Attempt
 
 SCHED_OTHER, IOPRIO_WHO_PROCESS, IOPRIO_WHO_USER, IDLE = 0, 1, 3, 3 << 13
@@ -31,7 +30,7 @@ WAYS: dict[str, tuple[Argument, ...]] = {
 
 def arguments(name: str, task: int) -> tuple[Argument, ...]:
     kind = {"setpriority": (os.PRIO_PROCESS,), "ioprio_set": (IOPRIO_WHO_PROCESS,)}.get(name, ())
-    return (str(number_of(name)), *kind, task, *WAYS[name])
+    return (name, *kind, task, *WAYS[name])
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -48,5 +47,5 @@ def test_itself(attempt: Attempt, way: str) -> None:
 
 def test_all_of_a_user(attempt: Attempt) -> None:
     """0 is the caller's own."""
-    assert attempt(str(number_of("setpriority")), os.PRIO_USER, 0, 19).error == "EPERM"
-    assert attempt(str(number_of("ioprio_set")), IOPRIO_WHO_USER, 0, IDLE).error == "EPERM"
+    assert attempt("setpriority", os.PRIO_USER, 0, 19).error == "EPERM"
+    assert attempt("ioprio_set", IOPRIO_WHO_USER, 0, IDLE).error == "EPERM"

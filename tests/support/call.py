@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple, Union
 
 from sandlock import Result, Sandbox
+from sandlock._syscalls import number_of
 
 Argument = Union[int, str, bytes]
 
@@ -27,12 +28,12 @@ class Called(NamedTuple):
 
 
 Attempt = Callable[..., Called]
-"""Makes a system call of that name with these arguments."""
+"""Makes a system call of that name or number with these arguments."""
 
 
 def arguments(program: Path, syscall: str, *args: Argument) -> list[str]:
     """Return the command that makes the call. A str is a string of the child, bytes a buffer of that content."""
-    words = [str(program), syscall]
+    words = [str(program), syscall if syscall.isdigit() else str(number_of(syscall))]
     for arg in args:
         if isinstance(arg, int):
             words.append(str(arg))
