@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._confine import confine
 from ._version import __version__
 from .actions import ExceptionPolicy, NotifAction
 from .errors import (
@@ -68,6 +69,7 @@ __all__ = [
     "SyscallEvent",
     "__version__",
     "check",
+    "confine",
     "inputs",
     "landlock_abi_version",
     "list_profiles",

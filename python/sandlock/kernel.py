@@ -13,7 +13,7 @@ from ._extension import core
 from .errors import LandlockUnavailableError, from_core
 from .protection import Protection
 
-__all__ = ["Feature", "Kernel", "check", "degraded", "landlock_abi_version", "min_landlock_abi"]
+__all__ = ["Feature", "Kernel", "check", "degraded", "landlock_abi_version", "min_landlock_abi", "note_degraded"]
 
 _log = logging.getLogger("sandlock")
 
@@ -95,12 +95,17 @@ def check() -> Kernel:
 
 
 def degraded(handle: int) -> list[Protection]:
-    """Return the protections that a run does without, and log them: nothing degrades silently."""
+    """Return the protections that a run does without, and log them."""
     missing = [Protection(number) for number in json.loads(core().core_Degraded(handle))]
+    note_degraded(missing)
+    return missing
+
+
+def note_degraded(missing: Sequence[Protection]) -> None:
+    """Log what is missing: nothing degrades silently."""
     if missing:
         names = ", ".join(protection.name for protection in missing)
         _log.warning("this kernel lacks protections, and allow_degraded does without them: %s", names)
-    return missing
 
 
 def landlock_abi_version() -> int:
