@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ._execs import arguments
 from ._opens import open_flags
 from ._peers import NETWORK_CALLS, addresses_of, peer_text
+from ._printable import printable
 from ._process import protocol
 from ._shown import Shown
 from ._syscalls import path_arguments, path_calls
@@ -76,7 +77,7 @@ class Match:
         return self._found
 
     def __repr__(self) -> str:
-        return self._text
+        return printable(self._text)
 
 
 class Audit(Shown):

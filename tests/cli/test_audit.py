@@ -45,3 +45,18 @@ def test_what_was_learned_lets_it_pass(sandlock_command: Call, tmp_path: Path) -
     assert (work / "out" / "copy").read_text() == "abc"
     assert sandlock_command("run", "--profile-file=tool.toml", "--", "cat", "secret").returncode != 0
     assert sandlock_command("run", "--profile-file=tool.toml", "--", "sh", "-c", "echo > other").returncode != 0
+
+
+def test_paths_cannot_write_to_the_terminal(sandlock_command: Call) -> None:
+    names = ["\033]0;title\007", "a\n     1  forged", "\u202ebidi", "\udcff"]
+    done = sandlock_command("audit", "--", "sh", "-c", 'for name; do : > "$name"; done', "sh", *names)
+    assert done.stderr.replace("\n", "").isprintable()
+    for written_out in ("\\x1b]0;title\\x07", "a\\n     1  forged", "\\u202ebidi", "\\udcff"):
+        assert f"/{written_out}\n" in done.stderr
+
+
+def test_learns_from_what_is_no_program(sandlock_command: Call, tmp_path: Path) -> None:
+    script = "mkfifo pipe; echo '#!' > empty; chmod +x pipe empty; ./pipe; ./empty; true"
+    done = sandlock_command("learn", "--", "sh", "-c", script)
+    assert done.returncode == 0
+    assert f"{tmp_path}/work" in done.stdout

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from .._printable import printable
 from .._terminal import interact
 from ..audit import Audit
 from ..sandbox import Sandbox
@@ -115,6 +116,6 @@ def _list(title: str, entries: Counter[str]) -> None:
         return
     print(f"\n{title} ({len(entries)})", file=sys.stderr)
     for name, count in entries.most_common(_MOST):
-        print(f"{count:6}  {name}", file=sys.stderr)
+        print(f"{count:6}  {printable(name)}", file=sys.stderr)
     if len(entries) > _MOST:
         print(f"        and {len(entries) - _MOST} more", file=sys.stderr)

@@ -92,13 +92,15 @@ def learned(record: Audit, existed: Iterable[str] = ()) -> Sandbox:
 def _interpreters(program: str) -> Iterable[str]:
     """Return what the kernel opens by itself for a program: it, its dynamic linker or the interpreter of a script."""
     yield os.path.realpath(program)
+    if not os.path.isfile(program):  # a pipe would block
+        return
     try:
         with open(program, "rb") as file:
             head = file.read(4096)
     except OSError:
         return
     if head.startswith(b"#!"):
-        yield os.path.realpath(os.fsdecode(head[2:].split(b"\n", 1)[0].split()[0]))
+        yield from (os.path.realpath(os.fsdecode(word)) for word in head[2:].split(b"\n", 1)[0].split()[:1])
     elif (start := head.find(b"/lib")) >= 0:  # PT_INTERP of ELF is near the beginning
         linker = os.fsdecode(head[start:].split(b"\0", 1)[0])
         if os.path.exists(linker):

@@ -8,11 +8,13 @@ import json
 import os
 import shlex
 import signal
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._printable import printable
 from ..errors import PolicyError
 from ..profiles import write_profile
 from ..sandbox import Sandbox
@@ -59,11 +61,24 @@ def registered(box: Sandbox, command: Sequence[str]) -> Iterator[None]:
 
 
 def _folder() -> Path:
-    """Return the folder of the records, which is the user's alone."""
+    """Return the folder of the records, which is the user's alone.
+
+    Raises:
+        PolicyError: there can be none, or others, who could name the processes that ``sandlock kill`` ends, reach it.
+    """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     folder = (Path(runtime) if runtime else state) / "sandlock"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    way_out = "set XDG_RUNTIME_DIR to a folder of yours"
+    try:
+        for place in (*reversed(folder.parents), folder):
+            with contextlib.suppress(FileExistsError):
+                place.mkdir(mode=0o700)
+        status = folder.lstat()
+    except OSError as error:
+        raise PolicyError(f"{folder}: cannot be made: {error.strerror}; {way_out}") from None
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise PolicyError(f"{folder}: is no folder that only you can reach; remove it, chmod it to 700, or {way_out}")
     return folder
 
 
@@ -97,7 +112,7 @@ def _named(name: str) -> dict[str, Any]:
 
 def _list(_: argparse.Namespace) -> int:
     for record in _records():
-        print(f"{record['name']:<24} {record['pid']:>8}  {shlex.join(record['command'])}")
+        print(f"{printable(record['name']):<24} {record['pid']:>8}  {printable(shlex.join(record['command']))}")
     return 0
 
 
@@ -106,7 +121,8 @@ def _inspect(options: argparse.Namespace) -> int:
     if options.toml:
         print(record["toml"], end="")
     else:
-        print(f"name     {record['name']}\npid      {record['pid']}\ncommand  {shlex.join(record['command'])}\n")
+        command = printable(shlex.join(record["command"]))
+        print(f"name     {printable(record['name'])}\npid      {record['pid']}\ncommand  {command}\n")
         print(record["toml"], end="")
     return 0
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._printable import printable
 from ..audit import Audit
 from ..result import Result
 from ..sandbox import Sandbox
@@ -99,8 +100,7 @@ def _tail(data: bytes) -> str:
 
 
 def _printable(text: str) -> str:
-    kept = (char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text)
-    return "".join(kept).rstrip("\n")
+    return printable(text, "\n").rstrip("\n")
 
 
 def _table_html(table: _Table) -> str:
