@@ -67,7 +67,7 @@ def confine(policy: Sandbox) -> None:
 
 
 def _refuse_what_landlock_cannot_do(policy: Sandbox) -> None:
-    nothing = Fields()
+    nothing = Fields(name=policy.name)
     for name in (each.name for each in fields(Fields) if each.name not in _LANDLOCK):
         value = getattr(policy, name)
         if isinstance(value, tuple):

@@ -67,7 +67,7 @@ class RateLimitHandler(Handler):
         self._burst = burst
         self._refusal = None if errno is None else NotifAction.errno(errno)
         self._lock = threading.Lock()
-        self._next = 0.0  # when the turn of a call comes that finds no other before it
+        self._next = float("-inf")  # when the turn of a call comes that finds no other before it
 
     def handle(self, ctx: HandlerCtx) -> NotifAction:
         with self._lock:
