@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strconv"
@@ -173,20 +174,39 @@ func (o objects) addMapped(folder string) error {
 		return gone(err)
 	}
 	defer file.Close()
-	sizes := make(map[inode]uint64)
-	for scanner := bufio.NewScanner(file); scanner.Scan(); {
-		id, size, shared, err := readMapping(scanner.Text())
-		if err != nil {
-			return fmt.Errorf("read %s/maps: %w", folder, err)
-		}
-		if shared {
-			sizes[id] += size
-		}
+	sizes, err := readMappings(file)
+	if err != nil {
+		return fmt.Errorf("read %s/maps: %w", folder, gone(err))
 	}
 	for id, size := range sizes {
 		o.mapped[id] = max(o.mapped[id], size)
 	}
 	return nil
+}
+
+// readMappings gives the sizes of shared memory in a file as of proc_pid_maps(5). The path of a mapped file, and so its
+// line, can be of any length. Those that are about shared memory are short.
+func readMappings(file io.Reader) (map[inode]uint64, error) {
+	sizes := make(map[inode]uint64)
+	for lines := bufio.NewReader(file); ; {
+		line, long, err := lines.ReadLine()
+		if errors.Is(err, io.EOF) {
+			return sizes, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		id, size, shared, err := readMapping(string(line))
+		if err != nil {
+			return nil, err
+		}
+		if shared && !long {
+			sizes[id] += size
+		}
+		for long && err == nil {
+			_, long, err = lines.ReadLine()
+		}
+	}
 }
 
 // isShared tells shared memory from files that were deleted.

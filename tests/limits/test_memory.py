@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -122,6 +124,29 @@ stay()""",
 )
 def test_shared_memory_counts(share: str) -> None:
     assert_killed(python_in("200M", share))
+
+
+def test_a_file_of_a_long_path_hides_no_memory(tmp_path: Path) -> None:
+    """The line of its mapping, which comes before that of the shared memory, is longer than 64 KiB."""
+    script = """
+for _ in range(300):
+    os.mkdir("n" * 250)
+    os.chdir("n" * 250)
+fd = os.open("file", os.O_CREAT | os.O_RDWR)
+os.ftruncate(fd, mmap.PAGESIZE)
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+low, size, offset = ctypes.c_void_p(1 << 28), ctypes.c_size_t(mmap.PAGESIZE), ctypes.c_size_t(0)
+assert libc.mmap(low, size, mmap.PROT_READ, mmap.MAP_SHARED, fd, offset) == low.value
+area = mmap.mmap(-1, 300 * M)
+touch(area)
+stay()
+"""
+    box = tool_sandbox(PYTHON_PATHS, [tmp_path], cwd=tmp_path, max_memory="200M")
+    try:
+        assert_killed(box.run([sys.executable, "-c", PRELUDE + script], timeout=60))
+    finally:
+        subprocess.run(["rm", "-rf", *tmp_path.iterdir()], check=True)  # shutil gets lost in so many folders
 
 
 def test_address_space_is_no_memory() -> None:
