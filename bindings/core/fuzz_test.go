@@ -2,13 +2,16 @@ package core
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
 
 	"sandlock/pkg/sandbox"
+	"sandlock/pkg/supervise"
 )
 
 // Whatever comes is refused, or means the same when it is written and read once more.
@@ -51,6 +54,37 @@ func FuzzParse(f *testing.F) {
 		}
 		if diff := cmp.Diff(want, again.command(), cmp.AllowUnexported(sandbox.Stdio{}), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
+}
+
+// Whatever is in a slot, the answer is one that Python may give, or the strictest.
+func FuzzAnswer(f *testing.F) {
+	for kind := range uint32(answerHold + 2) {
+		f.Add(kind, uint32(unix.EPERM), int64(-1))
+	}
+	f.Add(^uint32(0), ^uint32(0), int64(-1<<63))
+	f.Fuzz(func(t *testing.T, kind, operand uint32, value int64) {
+		w := &worker{slot: make([]byte, slotSize)}
+		native.PutUint32(w.slot[offsetAnswer:], kind)
+		native.PutUint32(w.slot[offsetAnswer+4:], operand)
+		native.PutUint64(w.slot[offsetAnswer+8:], uint64(value))
+		got := w.action()
+		want, err := answer{kind, operand, value}.action()
+		if kind > answerHold {
+			if err == nil {
+				t.Errorf("kind %d is an answer", kind)
+			}
+			want = supervise.Kill(unix.SIGKILL, 0)
+		} else if err != nil {
+			t.Errorf("kind %d: %v", kind, err)
+		}
+		if got != want || got.IsContinue() != (kind == answerContinue) {
+			t.Errorf("%d %d %d: %+v, want %+v", kind, operand, value, got, want)
+		}
+		var decoded answer
+		if err := json.Unmarshal([]byte(fmt.Sprintf("[%d,%d,%d]", kind, operand, value)), &decoded); err != nil || decoded != (answer{kind, operand, value}) {
+			t.Errorf("as JSON %+v, %v", decoded, err)
 		}
 	})
 }

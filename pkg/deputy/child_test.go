@@ -69,14 +69,31 @@ type outcome struct {
 // mark is the sixth argument of every step's call, which none of them has: it tells them from those of the Go runtime.
 const mark = 0x5ca1ab1e
 
-// act makes the calls of the list in the argument and prints the outcomes, one a line.
+// act makes the calls of the list in the argument, or else those of the lists that it reads from stdin, one a line.
 func act() {
 	runtime.LockOSThread()
+	if len(os.Args) > 1 {
+		makeSteps([]byte(os.Args[1]))
+	} else {
+		for lists := json.NewDecoder(os.Stdin); ; {
+			var list json.RawMessage
+			if lists.Decode(&list) != nil {
+				break
+			}
+			makeSteps(list)
+		}
+	}
+	// The race detector would sleep for a second: it looks for its options in /proc, which is not granted.
+	unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+}
+
+// makeSteps makes the calls of a list and prints the outcomes, one a line.
+func makeSteps(list []byte) {
 	var steps []struct {
 		Call int
 		Args []json.RawMessage
 	}
-	if err := json.Unmarshal([]byte(os.Args[1]), &steps); err != nil {
+	if err := json.Unmarshal(list, &steps); err != nil {
 		panic(err)
 	}
 	var done []outcome
@@ -116,12 +133,13 @@ func act() {
 		}
 		os.Stdout.Write(append(text, '\n'))
 	}
-	// The race detector would sleep for a second: it looks for its options in /proc, which is not granted.
-	unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
 }
 
 // A decision answers a notification: with the result, or else, where the result is nil, with the action.
 type decision func(*deputy.Deputy, *notify.Notification) (*deputy.Result, supervise.Action)
+
+// maxWaiting is more than any test lets wait.
+const maxWaiting = 64
 
 // A child is a sandboxed child with those who decide about its calls.
 type child struct {
@@ -152,11 +170,20 @@ func libraries() []string {
 // start starts a child. It is gone when the test is over.
 func start(t *testing.T, g grants, calls []string, decide decision, steps ...step) *child {
 	t.Helper()
-	executable, err := os.Executable()
+	list, err := json.Marshal(steps)
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := json.Marshal(steps)
+	c := launch(t, g, calls, decide, sandbox.Command{Args: []string{string(list)}, Stdout: sandbox.Pipe()})
+	c.SetDeadline(time.Now().Add(limit))
+	c.steps = len(steps)
+	return c
+}
+
+// launch starts a child with the arguments and streams of a command.
+func launch(t testing.TB, g grants, calls []string, decide decision, command sandbox.Command) *child {
+	t.Helper()
+	executable, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,15 +195,13 @@ func start(t *testing.T, g grants, calls []string, decide decision, steps ...ste
 		s.Handlers = append(s.Handlers, sandbox.Registration{Syscall: call, Timeout: g.timeout,
 			Fallback: supervise.Fail(unix.ETIMEDOUT)})
 	}
-	p, result, err := s.Start(sandbox.Command{
-		Args: []string{executable, string(list)}, Environ: []string{childEnv + "=1"},
-		Stdout: sandbox.Pipe(), Stderr: sandbox.Pipe(),
-	})
+	command.Args = append([]string{executable}, command.Args...)
+	command.Environ, command.Stderr = []string{childEnv + "=1"}, sandbox.Pipe()
+	p, result, err := s.Start(command)
 	if err != nil || p == nil {
 		t.Fatal(err, result)
 	}
-	p.SetDeadline(time.Now().Add(limit))
-	c := &child{Process: p, steps: len(steps), waiting: make(chan struct{}, len(steps))}
+	c := &child{Process: p, waiting: make(chan struct{}, maxWaiting)}
 	if len(calls) > 0 {
 		for range 2 {
 			c.workers.Go(func() { c.work(decide) })
@@ -358,7 +383,7 @@ func expectSame(t *testing.T, fill func(t *testing.T, folder string), steps ...s
 }
 
 // listing tells everything in a folder: names, modes, owners, sizes and targets of links.
-func listing(t *testing.T, folder string) (files []string) {
+func listing(t testing.TB, folder string) (files []string) {
 	t.Helper()
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {

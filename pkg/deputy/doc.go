@@ -12,7 +12,7 @@
 // What a path means differs between the host and the task in some places. Names of the host's own process in /proc,
 // /proc/self among them, are replaced by the task's. Of the magic links of /proc, those of the task's own descriptors,
 // its executable and its folders are followed at the end of a path (/dev/stdin, /proc/self/fd/3); elsewhere they are
-// refused with ELOOP. /dev/tty is ENXIO, as for every process without a terminal. A process beside the task, of the
+// refused: with ELOOP, or ENOENT where the host has no such descriptor. /dev/tty is ENXIO, as for every process without a terminal. A process beside the task, of the
 // same sandbox, is as foreign to the deputy as the host's are: what /proc shows of it to its neighbours alone (environ,
 // exe, fd) is EACCES. And the kernel hands over no descriptor that was opened with O_PATH: folders and regular files are
 // opened for reading instead, others are EOPNOTSUPP.

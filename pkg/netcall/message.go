@@ -106,6 +106,11 @@ func (c *call) readParts(m *message, pointer, count uint64) error {
 	if err := c.read(list, pointer); err != nil {
 		return err
 	}
+	return m.addAll(list)
+}
+
+// addAll appends the parts of an array of struct iovec.
+func (m *message) addAll(list []byte) error {
 	for ; len(list) > 0; list = list[iovecSize:] {
 		length := binary.NativeEndian.Uint64(list[8:])
 		if int64(length) < 0 {

@@ -2,6 +2,7 @@ package netcall
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,6 +23,27 @@ func TestParseStatus(t *testing.T) {
 			t.Errorf("%q has a status", wrong)
 		}
 	}
+}
+
+// A task chooses its name, of which the kernel shows newlines as \\n (proc_task_name). Whatever it is, the rest is read.
+func FuzzParseStatus(f *testing.F) {
+	const rest = "\nTgid:\t12\nUid:\t1000\t0\t0\t0\nGid:\t100\t0\t0\t0\nThreads:\t3\nSigPnd:\t1\nShdPnd:\t0\nSigBlk:\tff\n"
+	want, err := parseStatus("Name:\ta" + rest)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("a: b", rest)
+	f.Add("Tgid:\t1", "Tgid:\t99999999999999999999\n")
+	f.Add("\rUid:\t0\v", "Uid:\t-1\n\n:\n")
+	f.Fuzz(func(t *testing.T, name, text string) {
+		if _, err := parseStatus(text); err == nil && !strings.Contains(text, "Tgid:") {
+			t.Errorf("%q has a status", text)
+		}
+		got, err := parseStatus("Name:\t" + strings.ReplaceAll(name, "\n", `\n`) + rest)
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(status{}, credentials{})); diff != "" || err != nil {
+			t.Errorf("a task named %q: %v %s", name, err, diff)
+		}
+	})
 }
 
 func TestStatusOfOurselves(t *testing.T) {
