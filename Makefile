@@ -4,7 +4,9 @@ EXTENSION := python/sandlock/_core.abi3.so
 EXTENSION_SOURCES := go.mod go.sum $(shell find bindings pkg -type f ! -name '*_test.go' ! -path '*/__pycache__/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test mutants bench docs fmt lint wheels matrix clean
+.PHONY: help build demo test fuzz soak mutants bench docs fmt lint wheels matrix clean
+
+FUZZTIME ?= 20
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -18,6 +20,13 @@ test: lint ## run every check and test, as the current user and as an unprivileg
 	go test -race ./...
 	$(BIN)/pytest
 	$(BIN)/python tests/run_unprivileged.py
+	$(BIN)/python tests/run_fuzz.py 20
+
+fuzz: build ## run each fuzz target of the Go packages for FUZZTIME=20 seconds; ARGS="WORD" picks some
+	$(BIN)/python tests/run_fuzz.py $(FUZZTIME) $(ARGS)
+
+soak: build .venv/tools ## answer ten million calls of a thousand sandboxes, with faults; ARGS="--help" lists the options
+	$(BIN)/python -m tests.soak $(ARGS)
 
 mutants: build .venv/tools ## switch off one protection at a time, and see that a test fails; ARGS="WORD" picks some
 	$(BIN)/python -m tests.mutants $(ARGS)
