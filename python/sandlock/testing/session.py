@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sandlock import Sandbox, SandlockError
+from sandlock._printable import printable
 
 from .defaults import interpreter_policy
 from .interpreter import Died, Interpreter
@@ -159,7 +160,7 @@ class SandboxedTests:
         seen = touched(interpreter.audit, start, places)
         self.recorded.tests[item.nodeid] = seen
         news = self._known.news(item.nodeid, seen) if self._known else []
-        return "\n".join(["this is new, compared with the snapshot:", *news]) if news else None
+        return "\n".join(["this is new, compared with the snapshot:", *map(printable, news)]) if news else None
 
     def pytest_sessionfinish(self) -> None:
         for interpreter in self._interpreters.values():
