@@ -93,7 +93,7 @@ def test_what_pytest_could_not_show_is_no_report(changes: dict[str, object], req
 
 
 def test_what_pytest_shows_is_a_report(request: pytest.FixtureRequest) -> None:
-    native = {"type": "ReprEntryNative", "data": {"lines": ["\033]0;title\007"]}}
+    native = {"type": "ReprEntryNative", "data": {"lines": ["\033]0;title\007\n"]}}
     data = {**REPORT, "nodeid": request.node.nodeid, **failure(entry(), native, sections=[["name", "text", "-"]])}
     report = report_of(json.loads(json.dumps(data)), request.node)
     assert report is not None

@@ -25,8 +25,8 @@ class _Either:
     shapes: tuple[Any, ...]
 
 
-# Shapes of values: a type and a text stand for themselves, a list for one of that shape, a tuple for one of that very length,
-# and a dict for one with these keys. pytest's reporters rely on them: anything else would end the session.
+# Shapes of values. A type and a text stand for themselves, a list for any number of values, a tuple for just so many,
+# a dict for one with these keys. pytest's reporters rely on them: anything else would end the session.
 _NOTHING = type(None)
 _NUMBER = _Either((int, float))
 _PLACE = {"path": str, "lineno": int, "message": str}
