@@ -37,7 +37,7 @@ func isFolder(st *unix.Statx_t) bool { return st.Mode&unix.S_IFMT == unix.S_IFDI
 
 // resolveDenied opens the denied paths, which must exist: a rule cannot be on what is not there, so a path misspelt
 // here would protect nothing.
-func resolveDenied(paths []string) (*deniedSet, error) {
+func resolveDenied(paths []string, links changeable) (*deniedSet, error) {
 	set := &deniedSet{paths: map[string]struct{}{}, above: map[string]ancestor{}, ids: map[fileID]struct{}{}}
 	if len(paths) == 0 {
 		return set, nil
@@ -47,15 +47,15 @@ func resolveDenied(paths []string) (*deniedSet, error) {
 		return nil, err
 	}
 	for _, path := range paths {
-		if err := set.resolve(path, mounts); err != nil {
+		if err := set.resolve(path, mounts, links); err != nil {
 			return nil, err
 		}
 	}
 	return set, nil
 }
 
-func (s *deniedSet) resolve(path string, mounts mountTable) error {
-	fd, err := openPath("fs_denied", path)
+func (s *deniedSet) resolve(path string, mounts mountTable, links changeable) error {
+	fd, err := links.openPath("fs_denied", path)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@
 //   - Files. Beneath an fs_readable entry files are read and executed and folders listed; beneath an fs_writable one
 //     everything that Landlock controls is allowed except making device nodes. Everything else is refused (EACCES).
 //     Entries are opened once, when the ruleset is built, and the rule is on what was found then: a symbolic link is
-//     followed to its target, a relative path starts at the working directory, and a file that is later replaced by
+//     followed to its target unless the command may have made it, a relative path starts at the working directory, and a file that is later replaced by
 //     rename, as editors do, is another file with no rule of its own. Landlock does not control stat, chmod, chown,
 //     utime, extended attributes, chdir and readlink.
 //   - fs_denied wins. What is beneath a granted folder is carved out of it: see carve.go.

@@ -1,6 +1,7 @@
 package landlock
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -9,12 +10,16 @@ import (
 	"sandlock/pkg/policy"
 )
 
-// openPath opens what a path of the policy leads to, following symbolic links, as a mere reference (O_PATH) that needs
-// no permission on the thing itself.
-func openPath(field, path string) (int, error) {
-	fd, err := openat(unix.AT_FDCWD, path, unix.O_PATH)
+// openPath opens what a path of the policy leads to, following symbolic links that the command cannot have made, as a mere
+// reference (O_PATH) that needs no permission on the thing itself.
+func (c changeable) openPath(field, path string) (int, error) {
+	fd, err := c.open(path)
 	if err == nil {
 		return fd, nil
+	}
+	if link := (*linkError)(nil); errors.As(err, &link) {
+		return -1, &policy.Error{Field: field, Value: path, Problem: link.Error(),
+			Hint: fmt.Sprintf("if it is right that it leads to %q, write that instead", link.target)}
 	}
 	problem, hint := explain(path, err)
 	if problem == "" {

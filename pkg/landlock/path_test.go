@@ -55,7 +55,7 @@ func checkPathError(t *testing.T, field, path, problem string, cause error, abi 
 	t.Helper()
 	p := &policy.Policy{AllowDegraded: all()}
 	list := map[string]*[]string{"fs_readable": &p.FSReadable, "fs_writable": &p.FSWritable, "fs_denied": &p.FSDenied}[field]
-	*list = []string{"/", path}
+	*list = []string{"/etc", path}
 	ruleset, err := Build(p, abi)
 	if err == nil {
 		ruleset.Close()
@@ -213,5 +213,47 @@ func TestRulesetClose(t *testing.T) {
 	}
 	if after := openFDs(t); after != before {
 		t.Errorf("%d file descriptors before, %d after", before, after)
+	}
+}
+
+// What a command may have made decides nothing: neither a link in a folder that it may write, nor one that appears there
+// while the path is opened.
+func TestLinksThatTheCommandMayHaveMade(t *testing.T) {
+	root := tree(t, "w/folder/file", "outside/file")
+	for link, target := range map[string]string{"w/planted": "../outside", "w/folder/up": "/", "harmless": "w/folder", "tow": "w"} {
+		if err := os.Symlink(target, filepath.Join(root, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(root)
+	for _, test := range []struct{ field, path, link string }{
+		{"fs_readable", root + "/w/planted", root + "/w/planted"},
+		{"fs_writable", root + "/w/planted", root + "/w/planted"},
+		{"fs_denied", root + "/w/planted", root + "/w/planted"},
+		{"fs_readable", root + "/w/planted/file", root + "/w/planted"},
+		{"fs_readable", root + "/w/folder/../planted", root + "/w/folder/../planted"},
+		{"fs_readable", root + "/w/folder/up" + root + "/outside", root + "/w/folder/up"},
+		{"fs_readable", root + "/harmless/up", root + "/w/folder/up"},
+		{"fs_readable", root + "/harmless/../planted", root + "/w/folder/../planted"},
+		{"fs_readable", "w/planted", root + "/w/planted"},
+		{"fs_readable", root + "/harmless", ""},
+		{"fs_readable", root + "/w/folder", ""},
+		{"fs_readable", "/proc/self/cwd/outside", ""},
+	} {
+		// The writable folder is known by its real path, whatever the policy calls it.
+		p := &policy.Policy{FSWritable: []string{root + "/tow"}, AllowDegraded: all()}
+		list := map[string]*[]string{"fs_readable": &p.FSReadable, "fs_writable": &p.FSWritable, "fs_denied": &p.FSDenied}[test.field]
+		*list = append(*list, test.path)
+		ruleset, err := Build(p, newest(t))
+		if err == nil {
+			ruleset.Close()
+		}
+		var link *policy.Error
+		switch {
+		case test.link == "" && err != nil:
+			t.Errorf("%s %q: %v", test.field, test.path, err)
+		case test.link != "" && (!errors.As(err, &link) || link.Field != test.field || !strings.Contains(link.Problem, test.link)):
+			t.Errorf("%s %q: %v, want an error about %q", test.field, test.path, err, test.link)
+		}
 	}
 }

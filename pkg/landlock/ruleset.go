@@ -57,7 +57,8 @@ func Build(p *policy.Policy, abi int) (*Ruleset, error) {
 	if err != nil {
 		return nil, err
 	}
-	denied, err := resolveDenied(p.FSDenied)
+	links := changeableFolders(p)
+	denied, err := resolveDenied(p.FSDenied, links)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +73,7 @@ func Build(p *policy.Policy, abi int) (*Ruleset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create Landlock ruleset for ABI %d: %w", abi, err)
 	}
-	g := granter{ruleset: fd, handled: attr.Handled_access_fs, denied: denied}
+	g := granter{ruleset: fd, handled: attr.Handled_access_fs, denied: denied, links: links}
 	if err := g.grantPolicy(p); err != nil {
 		unix.Close(fd)
 		return nil, err
@@ -89,6 +90,7 @@ type granter struct {
 	ruleset int
 	handled uint64
 	denied  *deniedSet
+	links   changeable
 }
 
 func (g *granter) grantPolicy(p *policy.Policy) error {
@@ -107,7 +109,7 @@ func (g *granter) grantPolicy(p *policy.Policy) error {
 
 // grantPath holds the path's file descriptor no longer than the rule takes: there may be more paths than descriptors.
 func (g *granter) grantPath(field, path string, access uint64) error {
-	fd, err := openPath(field, path)
+	fd, err := g.links.openPath(field, path)
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,17 @@ func openat(dir int, name string, flags int) (int, error) {
 	}
 }
 
+// openat2 is openat2(2) from the working directory, repeated like openat.
+func openat2(path string, how unix.OpenHow) (int, error) {
+	how.Flags |= unix.O_CLOEXEC
+	for {
+		fd, err := unix.Openat2(unix.AT_FDCWD, path, &how)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
 // statx is statx(2) without following a symbolic link at the end; an empty path means dir itself.
 func statx(dir int, path string) (*unix.Statx_t, error) {
 	const flags = unix.AT_EMPTY_PATH | unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT

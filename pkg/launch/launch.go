@@ -81,7 +81,11 @@ func (e *StepError) Error() string {
 	if e.Errno == 0 {
 		return e.Step
 	}
-	return e.Step + ": " + e.Errno.Error()
+	text := e.Step + ": " + e.Errno.Error()
+	if e.Errno == unix.EBUSY { // of seccomp(2) alone
+		text += "; there is one listener for a process and its ancestors: inside a sandbox that traps calls no other can"
+	}
+	return text
 }
 
 // Unwrap gives the errno to errors.Is.

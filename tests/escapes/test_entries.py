@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 
 import pytest
 
-from sandlock import ExitReason
+from sandlock import ExitReason, NotifAction
+from tests.support.handlers import Answer
 from tests.support.programs import Program
 from tests.support.sandboxes import tool_sandbox
 
@@ -35,3 +37,14 @@ def test_unknown_numbers_do_not_exist(program: Program) -> None:
         words += [str(number), ","]
     result = tool_sandbox([acts]).run(words[:-1], timeout=60, check=True)
     assert result.stdout.split() == [b"-1", b"38"] * 5
+
+
+def test_the_vsyscall_page_is_no_way_around(program: Program) -> None:
+    """The kernel emulates its calls, and asks the filter: by their numbers."""
+    time = program("vsyscall")
+    if subprocess.run([time], capture_output=True, check=False, timeout=60).returncode != 0:
+        pytest.skip("this kernel has no vsyscall page")
+    answered = tool_sandbox([time]).run([time], handlers=[("time", Answer(NotifAction.returns(123)))], check=True)
+    assert answered.stdout == b"123\n"
+    denied = tool_sandbox([time], extra_deny_syscalls=["time"]).run([time], check=True)
+    assert denied.stdout == b"%d\n" % -errno.EPERM

@@ -180,3 +180,29 @@ def test_the_victim_would_be_in_reach_without_a_sandbox(victim: subprocess.Popen
     assert b"SECRET=s3cret" in Path(f"/proc/{victim.pid}/environ").read_bytes()
     with Watched(victim.pid) as process:
         assert not process.gone(0)
+
+
+WITH_ANOTHER: dict[str, Callable[[int], tuple[object, ...]]] = {
+    "kcmp": lambda pid: ("kcmp", os.getpid(), pid, 0, 0, 0),
+    "get_robust_list": lambda pid: ("get_robust_list", pid, bytes(8), bytes(8)),
+    "migrate_pages": lambda pid: ("migrate_pages", pid, 64, b"\1" + bytes(7), b"\1" + bytes(7)),
+    "move_pages": lambda pid: ("move_pages", pid, 0, 0, 0, 0, 0),
+}
+
+
+@pytest.mark.parametrize("way", WITH_ANOTHER)
+def test_calls_that_take_the_right_to_trace(
+    attempt: Attempt, bare_attempt: Attempt, victim: subprocess.Popen[bytes], way: str
+) -> None:
+    """Nobody denies these by name: Landlock denies tracing, and the kernel asks about it."""
+    if bare_attempt(*WITH_ANOTHER[way](victim.pid)).error == "ENOSYS":
+        pytest.skip("this kernel lacks the call")
+    assert bare_attempt(*WITH_ANOTHER[way](victim.pid)).error == ""
+    for pid in (victim.pid, os.getpid()):
+        assert attempt(*WITH_ANOTHER[way](pid)).error == "EPERM"
+
+
+def test_groups_of_others(attempt: Attempt, victim: subprocess.Popen[bytes]) -> None:
+    """Neither moves a process of the host into a group, nor goes into one of the host's."""
+    assert attempt("setpgid", victim.pid, 0).error == "ESRCH"
+    assert attempt("setpgid", 0, os.getpgid(victim.pid)).error == "EPERM"

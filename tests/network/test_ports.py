@@ -15,6 +15,7 @@ from tests.support.sockets import AF_INET, AF_INET6, DGRAM, STREAM, MakeServer, 
 AF_UNIX, AF_NETLINK, AF_PACKET, AF_VSOCK = 1, 16, 17, 40
 RAW, SEQPACKET, TCP_ONLY = 3, 5, ["tcp://*:9"]
 IPPROTO_MPTCP, MSG_FASTOPEN = 262, 0x20000000
+SOL_TCP, TCP_NODELAY, TCP_ULP = 6, 1, 31
 SOL_IP, SOL_IPV6, IP_OPTIONS, IPV6_RTHDR, IP_TTL, SO_REUSEPORT = 0, 41, 4, 57, 2, 15
 
 
@@ -90,6 +91,17 @@ def test_source_routes(acts: Path) -> None:
     ]
     done = act(tool_sandbox([acts], net_allow=TCP_ONLY), acts, calls)
     assert [a.error for a in done] == ["", "EPERM", "EPERM", ""]
+
+
+def test_upper_layers(acts: Path) -> None:
+    """That of SMC would put another socket in the place of the one that Landlock knows."""
+    calls = [
+        ("socket", AF_INET, STREAM, 0),
+        ("setsockopt", Back(1), SOL_TCP, TCP_ULP, b"none", 4),
+        ("setsockopt", Back(2), SOL_TCP, TCP_NODELAY, b"\1\0\0\0", 4),
+    ]
+    done = act(tool_sandbox([acts], net_allow=TCP_ONLY), acts, calls)
+    assert [a.error for a in done] == ["", "EPERM", ""]
 
 
 def free_port() -> int:

@@ -1,6 +1,6 @@
-/* Attacks decisions about addresses: turncoat connect|sendto|sendmsg|sendmmsg|header|socket TRIES PORT.
+/* Attacks decisions about addresses: turncoat connect|bind|sendto|sendmsg|sendmmsg|header|socket TRIES PORT.
  *
- * 127.0.0.1 may be reached, 127.0.0.2 may not. The first thread connects or sends to an address, again and again, which
+ * 127.0.0.1 may be reached, 127.0.0.2 may not; for bind PORT may be bound, the one above may not. The first thread connects or sends to an address, again and again, which
  * the second one turns to and fro between the two: the address itself, the pointer to it (header), or the socket, of UDP
  * or TCP, behind the descriptor (socket). After TRIES it goes on until both have happened, a hundred times as often at
  * most. Prints how often the call succeeded, and how often it failed. */
@@ -17,7 +17,7 @@
 static struct sockaddr_in peer, other;
 static struct iovec data = {"x", 1};
 static struct mmsghdr message;
-static int packets, stream, either;
+static int packets, stream, either, first_port;
 static const char *how;
 static volatile int over;
 
@@ -29,6 +29,8 @@ static void *turn(void *unused)
 			*(void *volatile *)&message.msg_hdr.msg_name = host % 2 ? &other : &peer;
 		else if (strcmp(how, "socket") == 0)
 			dup2(host % 2 ? packets : stream, either);
+		else if (strcmp(how, "bind") == 0)
+			*(volatile in_port_t *)&peer.sin_port = htons(first_port + host % 2);
 		else
 			*(volatile in_addr_t *)&peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK + host % 2);
 		for (volatile int pause = 0; pause < 50; pause++)
@@ -50,6 +52,16 @@ static int try(void)
 	int fresh = socket(AF_INET, SOCK_STREAM, 0);
 	struct linger reset = {1, 0};
 	setsockopt(fresh, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+	if (strcmp(how, "bind") == 0) {
+		struct sockaddr_in bound;
+		socklen_t size = sizeof bound;
+		setsockopt(fresh, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int));
+		int done = bind(fresh, (void *)&peer, sizeof peer) == 0;
+		if (getsockname(fresh, (void *)&bound, &size) != 0 || (done && bound.sin_port != htons(first_port)))
+			exit(9);
+		close(fresh);
+		return done;
+	}
 	int connected = connect(fresh, (void *)&peer, sizeof peer) == 0;
 	close(fresh);
 	return connected;
@@ -60,7 +72,8 @@ int main(int argc, char **argv)
 	if (argc != 4)
 		return 2;
 	peer.sin_family = AF_INET;
-	peer.sin_port = htons(atoi(argv[3]));
+	first_port = atoi(argv[3]);
+	peer.sin_port = htons(first_port);
 	peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	other = peer;
 	other.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
