@@ -219,7 +219,7 @@ class _Recorder(Handler):
             return  # to the peer that the socket is connected to
         kind = protocol(ctx.pid, ctx.args[0])
         binds = self._syscall in _BINDS
-        for address in addresses or [None]:
+        for address in addresses or (None,):
             peer, bound = (None, address) if binds else (address, None)
             yield Call(self._syscall, ctx.pid, peer=peer, bound=bound, protocol=kind, at=at)
 
