@@ -55,7 +55,11 @@ func (c changeable) open(path string) (int, error) {
 			return openat(unix.AT_FDCWD, path, unix.O_PATH) // its links are more than their texts
 		}
 		if c.contain(folder) {
-			return -1, &linkError{strings.TrimSuffix(path, rest), target}
+			if fd, err = openat(unix.AT_FDCWD, path, unix.O_PATH); err == nil { // which would be the better error
+				err = &linkError{strings.TrimSuffix(path, rest), target}
+				unix.Close(fd)
+			}
+			return -1, err
 		}
 		if !strings.HasPrefix(target, "/") {
 			target = folder + target
