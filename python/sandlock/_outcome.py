@@ -10,7 +10,7 @@ from ._decision import Failures
 from ._extension import core
 from ._held import HeldCalls
 from .protection import Protection
-from .result import ExitReason, HandlerFailure, Result
+from .result import ExitReason, HandlerFailure, HandlerFailures, Result
 
 __all__ = ["result_of"]
 
@@ -30,7 +30,7 @@ def result_of(
         error=outcome["error"] or None,
         reason=ExitReason(outcome["reason"]),
         signal=outcome["signal"] or -1,
-        handler_errors=list(failures),
+        handler_errors=HandlerFailures(failures),
         more_handler_errors=failures.more,
         held=held.left(),
         limits=outcome.get("limits", {}),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .actions import NotifAction
     from .handler import Handler
 
-__all__ = ["ExitReason", "HandlerFailure", "HeldCall", "Result"]
+__all__ = ["ExitReason", "HandlerFailure", "HandlerFailures", "HeldCall", "Result"]
 
 
 class ExitReason(IntEnum):
@@ -32,7 +32,7 @@ class ExitReason(IntEnum):
 
 
 @dataclass(frozen=True)
-class HandlerFailure:
+class HandlerFailure(Shown):
     """An exception that a handler raised, or a return value that was no :class:`NotifAction`."""
 
     handler: Handler
@@ -41,6 +41,14 @@ class HandlerFailure:
     exception: BaseException
     action: NotifAction
     """What was answered instead."""
+
+
+class HandlerFailures(Shown, list[HandlerFailure]):
+    """A list that a notebook shows as a table."""
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Come before what IPython has for lists."""
+        printer.text(self._repr_mimebundle_()["text/plain"])
 
 
 class HeldCall(NamedTuple):
@@ -69,7 +77,7 @@ class Result(Shown):
     signal: int = -1
     """The signal that ended the command, or -1."""
     changes: list[Any] = field(default_factory=list)
-    handler_errors: list[HandlerFailure] = field(default_factory=list, repr=False)
+    handler_errors: list[HandlerFailure] = field(default_factory=HandlerFailures, repr=False)
     """What went wrong in handlers, in order; the first 10,000."""
     more_handler_errors: int = field(default=0, repr=False)
     """How many went wrong after those."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import nbformat
 import pytest
+from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 
 from tests.support.processes import PATIENCE
@@ -26,6 +28,34 @@ class Kernel:
         self.client.execute_cell(cell, len(self.client.nb.cells) - 1)
         outputs: list[Any] = cell.outputs
         return outputs
+
+    def interrupt(self, code: str, events: Iterable[Callable[[], object]]) -> list[Any]:
+        """Run a cell, interrupt the kernel after each of the events, which block, and return the cell's outputs."""
+
+        async def run() -> None:
+            running = asyncio.ensure_future(self.client.async_execute_cell(cell, len(self.client.nb.cells) - 1))
+            for event in events:
+                await asyncio.get_running_loop().run_in_executor(None, event)
+                assert self.client.km is not None
+                await ensure_async(self.client.km.interrupt_kernel())
+            await running
+
+        cell = nbformat.v4.new_code_cell(code)
+        self.client.nb.cells.append(cell)
+        asyncio.get_event_loop().run_until_complete(run())
+        outputs: list[Any] = cell.outputs
+        return outputs
+
+    def on_update(self, monkeypatch: pytest.MonkeyPatch, react: Callable[[str], None]) -> None:
+        """Call a function with each text that is displayed, or takes the place of one, from now on."""
+        process: Any = self.client.process_message
+
+        def processed(message: Any, *arguments: Any) -> Any:
+            if message["msg_type"] in ("display_data", "update_display_data"):
+                react(message["content"]["data"]["text/plain"])
+            return process(message, *arguments)
+
+        monkeypatch.setattr(self.client, "process_message", processed)
 
     def text(self, code: str) -> str:
         """Run a cell and return what it shows, as text."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
+import re
 from pathlib import Path
-from typing import Any
 
-import nbformat
 import pytest
-from jupyter_core.utils import ensure_async
 
 from tests.jupyter.conftest import Kernel, shown
+from tests.support.processes import MakeFifo, Watched
 
 VALUES = (
     """{"a": [1, 2.5, None, True], (1, "x"): {3}, "b": b"\\x00\\xff", "c": 1j, "n": 10**5000, "f": frozenset([()])}"""
@@ -92,23 +89,62 @@ os._exit(0)
     assert kernel.text("print('other' in globals())") == "False\n"
 
 
-def test_interrupt_reaches_the_cell_and_not_the_kernel(kernel: Kernel, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "started")
-    code = f"%%sandlock -w {tmp_path}\nimport subprocess\n" + (
-        f"subprocess.run(['sh', '-c', 'echo $$ > {tmp_path}/started; exec sleep 1000'])"
+def test_interrupt_reaches_the_cell_and_not_the_kernel(kernel: Kernel, make_fifo: MakeFifo) -> None:
+    started = make_fifo("started")
+    code = f"%%sandlock -w {started.path}\nimport subprocess\n" + (
+        f"subprocess.run(['sh', '-c', 'echo $$ > {started.path}; exec sleep 1000'])"
     )
-
-    async def interrupted() -> Any:
-        cell = nbformat.v4.new_code_cell(code)
-        kernel.client.nb.cells.append(cell)
-        running = asyncio.ensure_future(kernel.client.async_execute_cell(cell, len(kernel.client.nb.cells) - 1))
-        await asyncio.get_running_loop().run_in_executor(None, (tmp_path / "started").read_text)
-        assert kernel.client.km is not None
-        await ensure_async(kernel.client.km.interrupt_kernel())
-        await running
-        return cell.outputs
-
     kernel.text("kept = 7")
-    (output,) = asyncio.get_event_loop().run_until_complete(interrupted())
+    (output,) = kernel.interrupt(code, [started.line])
     assert output.evalue.startswith("KeyboardInterrupt")
     assert kernel.text("kept") == "7"
+
+
+def test_second_interrupt_kills_the_whole_tree(kernel: Kernel, make_fifo: MakeFifo) -> None:
+    told = make_fifo("told")
+    code = f"""%%sandlock -w {told.path}
+import os, signal, time
+told = open({str(told.path)!r}, "w", buffering=1)
+if not os.fork():  # out of reach of Ctrl-C
+    os.setsid()
+    print(os.getpid(), file=told)
+    signal.pause()
+while True:
+    try:
+        time.sleep(1000)
+    except KeyboardInterrupt:
+        print("asked", file=told)
+"""
+    watched: list[Watched] = []
+    (output,) = kernel.interrupt(code, [lambda: watched.append(Watched(int(told.line()))), told.line])
+    assert output.evalue == "the sandboxed interpreter was killed by sandlock"
+    with watched[0] as daemon:
+        assert daemon.gone()
+
+
+def test_long_run_tells_its_time(kernel: Kernel, make_fifo: MakeFifo, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = make_fifo("go")
+    seen: list[str] = []
+
+    def react(text: str) -> None:
+        seen.append(text)
+        if len(seen) == 2:  # an update: without it the cell does not end
+            go.release()
+
+    kernel.on_update(monkeypatch, react)
+    kernel.text("import sandlock.jupyter.progress\nsandlock.jupyter.progress._LONG = 0.1")
+    outputs = kernel.run(f"%%sandlock -r {go.path} --timeout 70\nprint('out')\nlen(open({str(go.path)!r}).readline())")
+    assert re.fullmatch(r"running for \d+ s of at most 70 s", seen[0])
+    assert seen[1] != seen[0]
+    assert seen[-1] == "", "the line does not stay between those of the output"
+    assert [text for text in map(shown, outputs) if text] == ["out\n", "1"]
+
+
+def test_audit_shows_what_the_cell_does(kernel: Kernel, tmp_path: Path) -> None:
+    (tmp_path / "input").write_text("abc")
+    outputs = kernel.run(f"%%sandlock --audit -r {tmp_path}\nopen('{tmp_path}/input').read()")
+    table, result = map(shown, outputs)
+    assert result == "'abc'"
+    assert re.fullmatch(rf"\d+ calls?, the command exited with status 0\n  opened  {tmp_path}/input(\n .*)*", table), (
+        "what the interpreter did before is not the cell's"
+    )

@@ -59,9 +59,8 @@ def main() -> None:
     vars(module).update({name: decode(name, told) for name, told in request["values"].items()})
     code = request["code"]
     linecache.cache[_FILE] = (len(code), None, code.splitlines(keepends=True), _FILE)
-    answer = _answer(request, vars(module))
-    with open(request["answer"], "r+") as file:
-        json.dump(answer, file)
+    with open(request["answer"], "r+") as file:  # opened first: an audit begins here
+        json.dump(_answer(request, vars(module)), file)
 
 
 if __name__ == "__main__":

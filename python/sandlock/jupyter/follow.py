@@ -10,10 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Callable
+from collections.abc import Sequence
 
+from ..audit import Audit
 from ..process import Process
 from ..result import ExitReason, Result
+from ..sandbox import Sandbox
+from ..stdio import Input, StdioMode
+from .progress import Progress
 
 __all__ = ["follow"]
 
@@ -22,70 +26,86 @@ _TICK = 0.2
 
 
 class _Follower:
-    def __init__(self, process: Process, timeout: float | None, tick: Callable[[], None]) -> None:
+    def __init__(self, process: Process, timeout: float | None, progress: Progress) -> None:
         self._process = process
         self._end = None if timeout is None else time.monotonic() + timeout
-        self._tick = tick
+        self._progress = progress
         decoder = codecs.getincrementaldecoder("utf-8")
         self._selector = selectors.DefaultSelector()
         for stream, target in ((process.stdout, sys.stdout), (process.stderr, sys.stderr)):
             assert stream is not None
             self._selector.register(stream, selectors.EVENT_READ, (decoder("replace"), target))
 
-    def run(self) -> None:
+    def run(self) -> Result:
         """Hand on the output until the end of the tree.
 
         Raises:
             subprocess.TimeoutExpired: the time is over.
         """
         while self._selector.get_map():
-            for key, _ in self._selector.select(min(_TICK, self._left())):
+            for key, _ in self._selector.select(self._wait()):
                 data = os.read(key.fd, 1 << 16)
                 decoder, target = key.data
                 target.write(decoder.decode(data, not data))
                 target.flush()
                 if not data:
                     self._selector.unregister(key.fileobj)
-            self._tick()
-        while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(min(_TICK, self._left()))
-                return
+        while not self._process._run.wait(self._wait()):
+            pass
+        return self._process.wait()
 
-    def _left(self) -> float:
+    def _wait(self) -> float:
+        """Update what is shown, and return for how long to wait until the next time."""
+        self._progress.tick()
         left = float("inf") if self._end is None else self._end - time.monotonic()
         if left <= 0:
             raise subprocess.TimeoutExpired(self._process.args, 0)
-        return left
+        return min(_TICK, left)
+
+    def interrupt(self) -> None:
+        """Do as a terminal for the first Ctrl-C, which not every command obeys; kill the tree for another one."""
+        if self._progress.interrupted:
+            self._process.kill()
+        else:
+            self._progress.interrupted = True
+            self._process._run.signal(signal.SIGINT, group=True)
+
+    def result(self) -> Result:
+        """Follow the command to its end, also through interrupts."""
+        while True:
+            try:
+                return self.run()
+            except KeyboardInterrupt:
+                self.interrupt()
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                result = self._process.wait()
+                result.reason = ExitReason.TIMEOUT
+                return result
 
     def close(self) -> None:
         self._selector.close()
 
 
-def follow(process: Process, timeout: float | None, tick: Callable[[], None] = lambda: None) -> Result:
-    """Stream the output of a command, whose stdout and stderr are pipes, and return its result at the end of the tree.
+def follow(
+    box: Sandbox, command: Sequence[str], stdin: Input, timeout: float | None, updates: bool, record: Audit | None
+) -> Result:
+    """Run a command, its output streamed to sys.stdout and sys.stderr, and return its result at the end of the tree.
 
     A KeyboardInterrupt goes to the command as SIGINT; a second one kills the tree. Neither is raised here.
 
     Args:
         timeout: seconds after which the tree is killed.
-        tick: called several times a second.
+        updates: whether the frontend can update what it shows.
+        record: where to keep, and what to show of, the calls of the command.
     """
-    follower = _Follower(process, timeout, tick)
-    interrupts = 0
-    with process, contextlib.closing(follower):
-        while True:
-            try:
-                follower.run()
-                return process.wait()
-            except KeyboardInterrupt:
-                interrupts += 1
-                if interrupts == 1:
-                    process.send_signal(signal.SIGINT)
-                else:
-                    process.kill()
-            except subprocess.TimeoutExpired:
-                process.kill()
-                result = process.wait()
-                result.reason = ExitReason.TIMEOUT
-                return result
+    handlers = () if record is None else record.handlers()
+    progress = Progress(updates, timeout, record)
+    # Leaving the sandbox ends the command, wherever an interrupt comes.
+    with box, box.popen(command, stdin, StdioMode.PIPED, StdioMode.PIPED, handlers=handlers) as process:
+        with contextlib.closing(_Follower(process, timeout, progress)) as follower:
+            result = follower.result()
+        if record is not None:
+            record.result = result
+        progress.end()
+        return result

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import MagicArgumentParser
-from IPython.display import display
 
 from ..audit import Audit
 from ..cli.audit import everything
@@ -30,11 +28,12 @@ class SandlockMagics(Magics):  # type: ignore[misc,unused-ignore]
     def sandlock(self, line: str, cell: str) -> Shown | None:
         """Run the cell in a sandboxed interpreter, with a new temporary folder as its working directory.
 
-        %%sandlock [-i NAME,...] [-o NAME,...] [-r PATH] [-w PATH] [--net RULE] [--timeout S] [--profile NAME]
+        %%sandlock [-i NAME,...] [-o NAME,...] [-r PATH] [-w PATH] [--net RULE] [--timeout S] [--profile NAME] [--audit]
 
         -i, -o: variables that the cell is given, and that it hands back: plain data only, copied.
         -r, -w: what may be read, or changed as well. --net: a peer that may be reached, as in net_allow.
         -r, -w, --net, -i and -o can be repeated. --timeout: seconds. --profile: begin with what it grants.
+        --audit: show what the cell opens, executes and connects to, while it runs.
         """
         assert self.shell is not None
         options = _parsed(_cell_parser(), line)
@@ -45,7 +44,7 @@ class SandlockMagics(Magics):  # type: ignore[misc,unused-ignore]
         values = {name: self.shell.user_ns[name] for name in taken}
         try:
             box = cell_sandbox(options.profile, options.r, options.w, options.net)
-            results, shown = run_cell(cell, box, values, out, options.timeout)
+            results, shown = run_cell(cell, box, values, out, options.timeout, self._updates, options.audit)
         except PolicyError as error:
             raise UsageError(str(error)) from error
         self.shell.user_ns.update(results)
@@ -63,34 +62,16 @@ class SandlockMagics(Magics):  # type: ignore[misc,unused-ignore]
         add_flags(parser)
         add_command(parser)
         options = _parsed(parser, line)
-        record = Audit()
         try:
             box = everything() if is_empty(options) else sandbox_of(options)
-            process = box.popen(
-                command_of(options),
-                *(StdioMode.NULL, StdioMode.PIPED, StdioMode.PIPED),
-                handlers=record.handlers(),
-            )
+            follow(box, command_of(options), StdioMode.NULL, options.timeout, self._updates, Audit())
         except PolicyError as error:
             raise UsageError(str(error)) from error
-        view: Any = display(record, display_id=True)
-        record.result = follow(process, options.timeout, _Updates(record, view))
-        view.update(record)
 
-
-class _Updates:
-    """Updates a view when calls have come."""
-
-    def __init__(self, record: Audit, view: Any) -> None:
-        self._record = record
-        self._view = view
-        self._seen = 0
-
-    def __call__(self) -> None:
-        count = len(self._record.calls)
-        if count != self._seen:
-            self._seen = count
-            self._view.update(self._record)
+    @property
+    def _updates(self) -> bool:
+        """Whether the frontend can update what it shows: that of a kernel can, a terminal cannot."""
+        return hasattr(self.shell, "kernel")
 
 
 def _cell_parser() -> MagicArgumentParser:
@@ -99,6 +80,7 @@ def _cell_parser() -> MagicArgumentParser:
         parser.add_argument(flag, action="append", default=[])
     parser.add_argument("--timeout", type=float)
     parser.add_argument("--profile")
+    parser.add_argument("--audit", action="store_true")
     return parser
 
 

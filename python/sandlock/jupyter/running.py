@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..audit import Audit, Call
 from ..profiles import read_profile
 from ..sandbox import Sandbox
-from ..stdio import StdioMode
 from ..testing.defaults import interpreter_policy
 from .follow import follow
 from .values import decode, encode
@@ -55,8 +55,28 @@ def cell_sandbox(profile: str | None, readable: Sequence[str], writable: Sequenc
     return Sandbox(**{"clean_env": True, **fields, "env": {**kept, **fields.get("env", {})}})
 
 
+class _CellAudit(Audit):
+    """Records what a cell does, and not what its interpreter does before."""
+
+    def __init__(self, first: str) -> None:
+        super().__init__()
+        self._first = first
+        self._begun = False
+
+    def add(self, call: Call) -> None:
+        if self._begun:
+            super().add(call)
+        self._begun = self._begun or self._first in call.paths
+
+
 def run_cell(
-    code: str, box: Sandbox, values: Mapping[str, object], out: Sequence[str], timeout: float | None
+    code: str,
+    box: Sandbox,
+    values: Mapping[str, object],
+    out: Sequence[str],
+    timeout: float | None,
+    updates: bool,
+    audit: bool,
 ) -> tuple[dict[str, object], Shown | None]:
     """Run a cell, its output streamed to sys.stdout and sys.stderr.
 
@@ -64,6 +84,9 @@ def run_cell(
         box: from :func:`cell_sandbox`; it is granted a temporary folder, its working directory, in addition.
         values: the variables that the cell begins with.
         out: the names of the variables that are wanted back.
+        timeout: seconds after which it is killed.
+        updates: whether the frontend can update what it shows.
+        audit: whether to show what the cell reaches for.
 
     Returns:
         The variables, and the last expression.
@@ -82,13 +105,9 @@ def run_cell(
             box.env = {**box.env, "TMPDIR": str(work), "PYTHONUTF8": "1"}
             box.cwd = str(work)
             request = {"code": code, "values": told, "out": list(out), "answer": answer.name}
-            process = box.popen(
-                [sys.executable, "-m", "sandlock.jupyter.cell"],
-                stdin=json.dumps(request).encode(),
-                stdout=StdioMode.PIPED,
-                stderr=StdioMode.PIPED,
-            )
-            result = follow(process, timeout)
+            record = _CellAudit(os.path.realpath(answer.name)) if audit else None
+            command = [sys.executable, "-m", "sandlock.jupyter.cell"]
+            result = follow(box, command, json.dumps(request).encode(), timeout, updates, record)
             if not result.success:
                 raise CellError(f"the sandboxed interpreter {result._ending()}")
             return _checked(answer.read(_MOST + 1), out)
