@@ -214,7 +214,7 @@ class _Recorder(Handler):
         return NotifAction.continue_()
 
     def _network(self, ctx: HandlerCtx, at: float) -> Iterator[Call]:
-        addresses = list(filter(None, map(peer_text, addresses_of(ctx))))
+        addresses: list[str | None] = [text for text in map(peer_text, addresses_of(ctx)) if text]
         if not addresses and self._syscall in _SENDS:
             return  # to the peer that the socket is connected to
         kind = protocol(ctx.pid, ctx.args[0])
