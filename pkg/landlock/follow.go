@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -11,11 +12,15 @@ import (
 	"sandlock/pkg/policy"
 )
 
-// changeable are the real paths of the folders beneath which a command may change names.
+// changeable are the folders beneath which a command may change names.
 //
 // There it may put a symbolic link in the place of what the policy names, and the next run would grant what that leads
-// to. So no path of the policy is followed through a link in such a folder, unless this user could not have made it.
-type changeable []string
+// to. So no path of the policy is followed through a link in such a folder, unless this user could not have made it. What
+// is granted may also be what the command may write anyway.
+type changeable struct {
+	real  []string // where the paths of fs_writable lead
+	plain []string // those of them in which no link is, so that nobody has led them anywhere
+}
 
 // mostLinks is MAXSYMLINKS of linux/namei.h.
 const mostLinks = 40
@@ -31,35 +36,44 @@ func changeableFolders(p *policy.Policy) changeable {
 	var folders changeable
 	for _, path := range p.FSWritable {
 		// What cannot be resolved cannot be opened either, and the error of that says more.
-		if real, err := filepath.EvalSymlinks(absolute(path)); err == nil {
-			folders = append(folders, real)
+		real, err := filepath.EvalSymlinks(absolute(path))
+		if err != nil {
+			continue
+		}
+		folders.real = append(folders.real, real)
+		if real == filepath.Clean(absolute(path)) {
+			folders.plain = append(folders.plain, real)
 		}
 	}
 	return folders
 }
 
 // open opens what a path leads to as a mere reference (O_PATH). The path that it opens in the end has no links: there
-// is no moment in which one could be slipped in.
-func (c changeable) open(path string) (int, error) {
+// is no moment in which one could be slipped in. It may lead through any link to the harmless folders.
+func (c changeable) open(path string, harmless []string) (int, error) {
 	path = absolute(path)
-	if len(c) == 0 || !strings.HasPrefix(path, "/") {
+	if len(c.real) == 0 || !strings.HasPrefix(path, "/") {
 		return openat(unix.AT_FDCWD, path, unix.O_PATH)
 	}
+	var planted *linkError
 	for range mostLinks {
 		fd, err := openat2(path, unix.OpenHow{Flags: unix.O_PATH, Resolve: unix.RESOLVE_NO_SYMLINKS})
+		if err == nil && planted != nil && !withinAny(filepath.Clean(path), harmless) {
+			unix.Close(fd)
+			return -1, planted
+		}
 		if err != unix.ELOOP {
 			return fd, err
 		}
 		folder, target, rest := firstLink(path)
-		if onProc(folder) {
-			return openat(unix.AT_FDCWD, path, unix.O_PATH) // its links are more than their texts
-		}
-		if c.contain(folder) {
-			if fd, err = openat(unix.AT_FDCWD, path, unix.O_PATH); err == nil { // which would be the better error
-				err = &linkError{strings.TrimSuffix(path, rest), target}
-				unix.Close(fd)
+		if onProc(folder) { // its links are more than their texts
+			if planted != nil {
+				return -1, planted
 			}
-			return -1, err
+			return openat(unix.AT_FDCWD, path, unix.O_PATH)
+		}
+		if planted == nil && withinAny(filepath.Clean(folder), c.real) && mayChange(folder) {
+			planted = &linkError{strings.TrimSuffix(path, rest), target}
 		}
 		if !strings.HasPrefix(target, "/") {
 			target = folder + target
@@ -85,15 +99,12 @@ func firstLink(path string) (folder, target, rest string) {
 	return path, "", "" // it was one a moment ago
 }
 
-// contain reports whether the command may change the names in a folder, whose path has no links.
-func (c changeable) contain(folder string) bool {
-	real := filepath.Clean(folder)
-	for _, writable := range c {
-		if real == writable || strings.HasPrefix(real, child(writable, "")) {
-			return mayChange(real)
-		}
-	}
-	return false
+// withinAny reports whether a path is one of the folders, or beneath one.
+func withinAny(path string, folders []string) bool {
+	return slices.ContainsFunc(folders, func(folder string) bool {
+		_, ok := within(path, folder)
+		return ok
+	})
 }
 
 // mayChange reports whether this user may change the names in a folder, or take the right to.

@@ -13,7 +13,11 @@ import (
 // openPath opens what a path of the policy leads to, following symbolic links that the command cannot have made, as a mere
 // reference (O_PATH) that needs no permission on the thing itself.
 func (c changeable) openPath(field, path string) (int, error) {
-	fd, err := c.open(path)
+	harmless := c.plain
+	if field == "fs_denied" {
+		harmless = nil // another thing would be denied than before
+	}
+	fd, err := c.open(path, harmless)
 	if err == nil {
 		return fd, nil
 	}

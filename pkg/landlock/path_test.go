@@ -257,3 +257,35 @@ func TestLinksThatTheCommandMayHaveMade(t *testing.T) {
 		}
 	}
 }
+
+// What the command may write anyway it may also be led to; but not away from what is denied.
+func TestLinksToWhatMayBeWritten(t *testing.T) {
+	root := tree(t, "w/folder/file", "outside/file")
+	for link, target := range map[string]string{"w/inner": "folder", "w/planted": "../outside", "w/back": "../w/folder"} {
+		if err := os.Symlink(target, filepath.Join(root, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := root + "/w"
+	for _, test := range []struct {
+		name                       string
+		writable, readable, denied []string
+		refused                    bool
+	}{
+		{name: "inside", writable: []string{w}, readable: []string{w + "/inner", w + "/inner/file", w + "/back"}},
+		{name: "inside, to be written", writable: []string{w, w + "/inner"}},
+		{name: "everything", writable: []string{"/"}, readable: []string{w + "/planted"}},
+		{name: "outside", writable: []string{w}, readable: []string{w + "/planted"}, refused: true},
+		{name: "outside, which is listed by the link", writable: []string{w, w + "/planted"}, refused: true},
+		{name: "denied", writable: []string{w}, denied: []string{w + "/inner"}, refused: true},
+	} {
+		ruleset, err := Build(&policy.Policy{FSWritable: test.writable, FSReadable: test.readable, FSDenied: test.denied,
+			AllowDegraded: all()}, newest(t))
+		if err == nil {
+			ruleset.Close()
+		}
+		if fault := (*policy.Error)(nil); errors.As(err, &fault) != test.refused || err != nil && !test.refused {
+			t.Errorf("%s: %v, want refused: %v", test.name, err, test.refused)
+		}
+	}
+}
