@@ -85,3 +85,11 @@ def test_output_that_nobody_reads() -> None:
         os.close(reader)
         os.close(writer)
     assert result.reason == ExitReason.TIMEOUT
+
+
+def test_a_tree_that_stops_itself() -> None:
+    """It ends when its time is over, with the supervisor's answers outstanding or not."""
+    for handlers in ([], [("umask", Answer())]):
+        script = "umask; (kill -STOP $$; sleep 1000) & kill -STOP $$; umask"
+        result = tool_sandbox().run(["sh", "-c", script], handlers=handlers, timeout=0.5)
+        assert result.reason == ExitReason.TIMEOUT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import signal
 import sys
 import threading
 
@@ -93,3 +94,26 @@ def test_a_guessed_nonce(program: Program) -> None:
         words += [str(number_of("dup3")), "0", str(100 + (high << 32)), str(low << 32), ","]
     result = tool_sandbox([acts], extra_deny_syscalls=["dup3"]).run(words[:-1], timeout=60, check=True)
     assert result.stdout.split() == [b"-1", b"%d" % errno.EPERM] * 64
+
+
+def test_a_filter_of_its_own_that_kills() -> None:
+    """It only tightens, and the supervisor goes on for the others. Strict mode is no way back from a filter."""
+    script = """
+import signal
+KILL, PR_SET_SECCOMP = 0, 22
+ends = []
+for way in ("strict", "filter"):
+    pid = os.fork()
+    if pid == 0:
+        if way == "strict":
+            libc.prctl(PR_SET_SECCOMP, 1, 0, 0, 0)
+        else:
+            ALLOW = KILL
+            install(0)
+        libc.umask(0)
+        os._exit(0)
+    ends.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+print(*ends, os.umask(0))
+"""
+    told = python(script, [("umask", Answer(NotifAction.returns(0o123)))])
+    assert told == ["0", str(-signal.SIGSYS), str(0o123)]

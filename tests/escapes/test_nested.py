@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
@@ -137,3 +138,31 @@ def test_a_sandbox_in_a_sandbox(secret: Path, inner: bool, outer: bool) -> None:
         assert told == b"[b'0123'] True True\n"
     else:
         assert told.endswith(b"] True True\n"), told
+
+
+HIDDEN = """
+    from sandlock import Handler, NotifAction
+    from tests.support.sandboxes import tool_sandbox
+
+    class Echo(Handler):
+        def handle(self, ctx):
+            return NotifAction.returns(len(ctx.read_path() or ""))
+
+    box = tool_sandbox(max_memory="1G", max_processes=10)
+    result = box.run(["sh", "-c", "cd /12345; (:); umask"], handlers=[("chdir", Echo())])
+    print(result.success, result.handler_errors, result.reason.name)
+"""
+
+
+def test_other_processes_are_hidden_from_the_host() -> None:
+    """By hidepid of proc(5): what is beneath the host is its own, and stays in sight."""
+    unshare = ["unshare", "--user", "--map-current-user", "--keep-caps", "--mount", "--pid", "--fork"]
+    mount = 'mount -t proc -o hidepid=2 proc /proc && exec setpriv --ambient-caps=-all --inh-caps=-all "$@"'
+    hidden = [*unshare, "sh", "-c", mount, "sh"]
+    try:
+        subprocess.run([*hidden, "true"], check=True, capture_output=True, timeout=60)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no user namespace in which /proc can be mounted, or no unshare and setpriv of util-linux")
+    command = [*hidden, *host_command(HIDDEN)]
+    done = subprocess.run(command, env=host_environment(), capture_output=True, check=False, timeout=60)
+    assert done.stdout == b"True [] EXITED\n", done.stderr

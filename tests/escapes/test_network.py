@@ -48,6 +48,12 @@ def test_unix_sockets_between_its_own_processes(attempt: Attempt, kind: int) -> 
     assert attempt("socketpair", AF_UNIX, kind, 0, bytes(8)).error == ""
 
 
+@pytest.mark.parametrize("kind", [DGRAM, DGRAM | os.O_CLOEXEC, DGRAM + (1 << 32), RAW])
+def test_datagram_pairs_send_to_any_address(attempt: Attempt, kind: int) -> None:
+    """Although they are connected to each other: so there are none."""
+    assert attempt("socketpair", AF_UNIX, kind, 0, bytes(8)).error == "EACCES"
+
+
 def test_connecting(program: Program, tmp_path: Path) -> None:
     """To a server of the host that is there and granted, by path and by abstract name."""
     caller = program("call")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -111,6 +112,26 @@ def test_setuid_program_of_root(box: Sandbox) -> None:
     )
     assert told[b"AT_EUID"].strip() == b"%d" % os.geteuid()
     assert told[b"AT_SECURE"].strip() == b"0"
+
+
+def test_file_capabilities(tmp_path: Path) -> None:
+    """A program with capabilities of its own has what its caller has, and no more."""
+    program = Path(shutil.copy("/bin/grep", tmp_path))
+    sys_admin = 1 << 21
+    try:
+        # struct vfs_cap_data of linux/capability.h: revision 2, effective.
+        os.setxattr(program, "security.capability", struct.pack("<5I", 0x02000001, sys_admin, 0, 0, 0))
+    except OSError as e:
+        pytest.skip(f"uid {os.geteuid()} cannot give a program capabilities: {e}")
+    command = [str(program), "^CapEff", "/proc/self/status"]
+    sets = [
+        subprocess.run(command, capture_output=True, check=True, timeout=60).stdout,
+        tool_sandbox([program, "/proc"]).run(command, timeout=60, check=True).stdout,
+    ]
+    bare, inside = (int(line.split()[1], 16) for line in sets)
+    kept = sum(1 << capability for capability in KEPT_CAPABILITIES)
+    assert bare & sys_admin
+    assert inside & ~kept == 0
 
 
 def test_becoming_another_user(attempt: Attempt) -> None:
