@@ -1,8 +1,10 @@
-"""What IPython asks an object for, to show it."""
+"""How objects are shown: in a terminal and, as IPython asks for it, in a notebook."""
 
 from __future__ import annotations
 
-__all__ = ["Shown"]
+from collections.abc import Sequence
+
+__all__ = ["Shown", "aligned"]
 
 
 class Shown:
@@ -17,3 +19,9 @@ class Shown:
         from .jupyter.views import as_text
 
         return {"text/plain": as_text(self), "text/html": self._repr_html_()}
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]

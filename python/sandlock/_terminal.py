@@ -11,12 +11,14 @@ import select
 import signal
 import termios
 import threading
+import time
 import tty
 import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from ._footer import Footer, Lines
 from ._threads import TICK
 from .errors import SandboxError
 from .stdio import Stdio, held
@@ -29,19 +31,22 @@ __all__ = ["interact"]
 
 _KEYBOARD = 0
 _CHUNK = 1 << 16
+_REDRAW = 0.2
+"""Seconds after which the lines of a footer are drawn anew."""
 # What ends the host unless it says otherwise, so that nothing of Python's would give the terminal back.
 _DEADLY = (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM)
 
 _opened = functools.partial(io.FileIO, mode="r+")
 
 
-def interact(start: Callable[[Stdio], Run]) -> Result:
+def interact(start: Callable[[Stdio], Run], footer: Lines | None = None) -> Result:
     """Run a command with the host's standard streams to its end.
 
     Args:
         start: starts it with the streams that it is given.
+        footer: lines to show below its output meanwhile, where stdin is a terminal.
     """
-    terminal = _Terminal() if os.isatty(_KEYBOARD) else None
+    terminal = _Terminal(footer) if _has_terminal() else None
     run = start(held(None, None, None) if terminal is None else terminal.stdio())
     try:
         if terminal is not None:
@@ -57,13 +62,21 @@ def interact(start: Callable[[Stdio], Run]) -> Result:
     return result
 
 
+def _has_terminal() -> bool:
+    """Say whether stdin is a terminal that the host may use: a shell's job in the background would be stopped."""
+    try:
+        return os.tcgetpgrp(_KEYBOARD) == os.getpgrp()
+    except OSError:  # ENOTTY: none, or not that of the host's session
+        return False
+
+
 class _Terminal:
     """A pseudoterminal for a command, see pty(7), and the host's terminal: what comes from either goes to the other.
 
     The host's own passes every key on as it is, until this object is lost, the interpreter ends or a signal ends it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, footer: Lines | None) -> None:
         try:
             self._own, self._theirs = map(_opened, os.openpty())
         except OSError as error:
@@ -71,6 +84,8 @@ class _Terminal:
         self._screen = next((fd for fd in (1, 2) if os.isatty(fd)), _KEYBOARD)
         self._attributes = termios.tcgetattr(_KEYBOARD)
         self._undo: list[weakref.finalize[Any, _Terminal]] = []
+        self._footer = None if footer is None else Footer(footer)
+        self._redraw = 0.0
         termios.tcsetattr(self._theirs, termios.TCSANOW, self._attributes)
 
     def stdio(self) -> Stdio:
@@ -91,6 +106,8 @@ class _Terminal:
             run.interrupt()
             raise
         finally:
+            if self._footer is not None:
+                self._write(self._footer.hidden())
             self._give_back()
             ended.close()
 
@@ -128,6 +145,7 @@ class _Terminal:
         os.set_blocking(own, False)
         typed = b""  # and not yet taken
         while True:
+            self._draw()
             poll = select.poll()
             poll.register(ended, select.POLLIN)
             poll.register(own, select.POLLIN | (select.POLLOUT if typed else 0))
@@ -153,16 +171,28 @@ class _Terminal:
     def _show(self) -> bool:
         """Copy what the command has written; False when nobody can write any more, or nobody can read it."""
         data = _read(self._own.fileno())
-        shown = bool(data)
+        return bool(data) and self._write(data if self._footer is None else self._footer.above(data))
+
+    def _draw(self) -> None:
+        """Show the footer, unless the command takes every key itself, as what draws the whole screen does."""
+        if self._footer is None or time.monotonic() < self._redraw:
+            return
+        self._redraw = time.monotonic() + _REDRAW
+        with contextlib.suppress(OSError, termios.error):  # hung up
+            if termios.tcgetattr(self._own)[3] & termios.ICANON:
+                self._write(self._footer.shown(os.get_terminal_size(self._screen).columns))
+
+    def _write(self, data: bytes) -> bool:
+        """Write to the host's terminal; False when it has hung up."""
         while data:
             try:
                 data = data[os.write(self._screen, data) :]
             except BlockingIOError:
                 select.select([], [self._screen], [])
-            except OSError:  # hung up
+            except OSError:
                 self.close()
                 return False
-        return shown
+        return True
 
 
 def _read(fd: int) -> bytes:

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from .result import Result
     from .sandbox import Sandbox
 
-__all__ = ["Audit", "Call", "Match", "audit"]
+__all__ = ["OPENS", "Audit", "Call", "Match", "audit"]
 
-_OPENS = frozenset({"open", "openat", "openat2", "creat"})
+OPENS = frozenset({"open", "openat", "openat2", "creat"})
+"""The calls that open files."""
+
 _EXECS = frozenset({"execve", "execveat"})
 _BINDS = frozenset({"bind"})
 _SENDS = frozenset({"sendto", "sendmsg", "sendmmsg"})
@@ -113,7 +115,7 @@ class Audit(Shown):
     @property
     def files(self) -> list[str]:
         """Every file that the command tried to open."""
-        return self._of(_OPENS)
+        return self._of(OPENS)
 
     @property
     def programs(self) -> list[str]:
@@ -219,7 +221,7 @@ class _Recorder(Handler):
             return  # to the peer that the socket is connected to
         kind = protocol(ctx.pid, ctx.args[0])
         binds = self._syscall in _BINDS
-        for address in addresses or (None,):
+        for address in addresses or [None]:
             peer, bound = (None, address) if binds else (address, None)
             yield Call(self._syscall, ctx.pid, peer=peer, bound=bound, protocol=kind, at=at)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._extension import core
+from ._shown import aligned
 from .errors import LandlockUnavailableError, from_core
 from .protection import Protection
 
@@ -63,18 +64,16 @@ class Kernel:
 
     def __str__(self) -> str:
         abi = f"Landlock ABI {self.landlock_abi}" if self.landlock_abi else self.landlock
-        return "\n".join([f"Linux {self.release}, {abi}", "", *_table((*self.protections, *self.features))])
+        return "\n".join([f"Linux {self.release}, {abi}", "", *aligned(self._rows())])
 
     __repr__ = __str__
 
-
-def _table(features: Sequence[Feature]) -> list[str]:
-    rows = [("", "", "since", "without it")]
-    for feature in features:
-        remark = feature.without + (f" ({feature.detail})" if feature.detail else "")
-        rows.append((feature.name, "yes" if feature.available else "NO", f"Linux {feature.linux}", remark))
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows: list[tuple[str, ...]] = [("", "", "since", "without it")]
+        for feature in (*self.protections, *self.features):
+            remark = feature.without + (f" ({feature.detail})" if feature.detail else "")
+            rows.append((feature.name, "yes" if feature.available else "NO", f"Linux {feature.linux}", remark))
+        return rows
 
 
 @functools.cache

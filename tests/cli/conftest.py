@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +28,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def sandlock_command(environment: dict[str, str], tmp_path: Path) -> Call:
     """Run ``sandlock`` with arguments, in a work folder."""
-    (tmp_path / "work").mkdir()
+    (tmp_path / "work").mkdir(exist_ok=True)
 
     def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "sandlock", *map(str, arguments)]
@@ -40,3 +42,22 @@ def sandlock_command(environment: dict[str, str], tmp_path: Path) -> Call:
 def system() -> list[str]:
     """The flags with which the programs of this system work."""
     return [word for path in SYSTEM_PATHS for word in ("-r", str(path))]
+
+
+@pytest.fixture
+def unused_ports() -> Callable[[int], list[int]]:
+    """Find ports of TCP and UDP that nobody uses, and that the kernel does not pick."""
+
+    def find(count: int) -> list[int]:
+        found: list[int] = []
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+        for port in range(first - 1, 1024, -1):
+            if len(found) == count:
+                break
+            with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
+                for each in (tcp, udp):
+                    each.bind(("127.0.0.1", port))
+                found.append(port)
+        return found
+
+    return find

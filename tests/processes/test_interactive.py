@@ -212,6 +212,23 @@ def test_without_a_terminal_it_inherits() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (7, "hello\n", "err\n")
 
 
+def test_in_the_background() -> None:
+    script = """
+        import os, sys
+        from tests.support.sandboxes import tool_sandbox
+        child = os.fork()
+        if child == 0:
+            os.setpgid(0, 0)
+            assert os.tcgetpgrp(0) == os.getppid()
+            os._exit(tool_sandbox().run_interactive(["sh", "-c", "echo from the job; exit 5"]))
+        print("status", os.waitpid(child, os.WUNTRACED)[1] >> 8, flush=True)
+    """
+    with Screen(script) as screen:
+        screen.expect("from the job")
+        screen.expect("status 5")
+        assert screen.end() == 0
+
+
 def test_in_another_thread() -> None:
     host = """
         import threading

@@ -9,20 +9,34 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import SandlockError
-from . import audit, check, learn, profile, run, running
+from . import audit, check, completion, learn, profile, run, running
 
 __all__ = ["main"]
 
-_COMMANDS = (run, audit, learn, check, profile, running)
+_COMMANDS = (run, audit, learn, check, profile, running, completion)
+_EXAMPLES = """examples:
+  sandlock run -r /usr -r /etc -r . -- ls -l     only what is granted can be reached
+  sandlock audit -- make                         what does it reach for?
+  sandlock learn -o make.toml -- make            the profile that lets it do just that
+  sandlock run --profile-file make.toml
+
+Each command has examples of its own: sandlock COMMAND --help
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and return the exit status: 1 for an error, 2 for wrong usage."""
-    parser = argparse.ArgumentParser(prog="sandlock", description="Confine programs with Landlock and seccomp.")
+    parser = argparse.ArgumentParser(
+        prog="sandlock",
+        description="Confine programs with Landlock and seccomp.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_parser(commands)
+    completion.complete(parser)
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))

@@ -3,119 +3,163 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
+import dataclasses
 import json
-import sys
-import threading
+import shlex
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from .._printable import printable
 from .._terminal import interact
-from ..audit import Audit
+from ..audit import OPENS, Audit, Call
 from ..sandbox import Sandbox
+from .learned import SOFTWARE, is_within
+from .live import LiveView
+from .parsers import add_parser as add
 from .policy import add_command, add_flags, command_of, is_empty, sandbox_of
 from .run import exit_status
+from .screen import print_list, print_title
+from .slow import PERIOD, SlowCall, SlowCalls
 
 if TYPE_CHECKING:
-    from .profile import Subparsers
+    from .._run import Run
+    from ..stdio import Stdio
+    from .parsers import Subparsers
 
-__all__ = ["add_parser", "everything", "observe"]
+__all__ = ["Observation", "add_parser", "everything"]
 
-_EXAMPLES = """examples:
-  sandlock audit -- git status
+_EXAMPLES = """  sandlock audit -- git status
   sandlock audit --json --profile python -- python3 script.py > calls.json
 
-Without a policy every file may be read and changed, and every peer be reached: the command is observed only.
+Without a policy every file may be read and changed, and every peer be reached: the command is observed only. What no
+sandbox lets through, such as mounts and setuid programs, does not work there either. The status is as that of run.
 """
 
-# How often the line of a live view changes, in seconds, and how many entries a list of the summary has.
-_TICK = 0.2
 _MOST = 15
+"""Entries that a list of the summary has."""
 
 
 def add_parser(commands: Subparsers) -> None:
-    parser = commands.add_parser(
-        "audit",
-        help="run a command and say what it reaches for",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add(commands, "audit", "run a command and say what it reaches for", _EXAMPLES, _run)
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="lines of JSON on stdout in place of the summary; the command's own stdout goes to stderr",
     )
-    parser.add_argument("--json", action="store_true", help="the calls, a line of JSON each, in place of the summary")
     add_flags(parser)
     add_command(parser)
-    parser.set_defaults(run=_run, failed=125)
 
 
 def everything() -> Sandbox:
     """Return a sandbox in which next to everything may be done."""
-    return Sandbox(fs_readable=["/"], fs_writable=["/"], net_allow=["*:*"], net_allow_bind=["*"])
+    return Sandbox(
+        fs_readable=["/"],
+        fs_writable=["/"],
+        net_allow=["*:*", "icmp://*"],
+        net_allow_bind=["*"],
+        extra_allow_syscalls=["sysv_ipc"],
+    )
 
 
-def observe(box: Sandbox, command: Sequence[str], timeout: float | None) -> Audit:
-    """Run a command with the host's streams, and record its calls."""
-    record = Audit()
-    with _live(record):
-        record.result = interact(lambda streams: box._start(command, record.handlers(), streams, timeout=timeout))
-    return record
+class Observation:
+    """A command that runs with the host's streams, and what it does."""
+
+    def __init__(self, box: Sandbox) -> None:
+        self.record = Audit()
+        self._began = time.monotonic()
+        self._box = box
+        self._slow: SlowCalls | None = None
+
+    def run(self, command: Sequence[str], timeout: float | None, *, stdout_is_stderr: bool = False) -> int:
+        """Run the command to its end, and return the exit status. A KeyboardInterrupt ends it, and comes through."""
+
+        def start(streams: Stdio) -> Run:
+            if stdout_is_stderr:
+                streams = dataclasses.replace(streams, stdout=streams.stderr)
+            run = self._box._start(command, self.record.handlers(), streams, timeout=timeout)
+            self._slow = SlowCalls(run.pid)
+            return run
+
+        try:
+            self.record.result = interact(start, LiveView(self.record))
+        finally:
+            if self._slow is not None:
+                self._slow.stop()
+        return exit_status(self.record.result)
+
+    @property
+    def executed(self) -> bool:
+        """Whether the command has begun."""
+        result = self.record.result
+        return self._slow is not None and (result is None or result.error is None)
+
+    @property
+    def slow(self) -> list[SlowCall]:
+        """The slow calls, the times counted from the beginning."""
+        seen = self._slow.seen if self._slow is not None else []
+        return [dataclasses.replace(call, at=call.at - self._began) for call in seen]
 
 
 def _run(options: argparse.Namespace) -> int:
-    box = everything() if is_empty(options) else sandbox_of(options)
-    record = observe(box, command_of(options), options.timeout)
-    assert record.result is not None
-    if options.json:
-        for call in record.calls:
-            entry = {"syscall": call.syscall, "pid": call.pid, "paths": call.paths, "writes": call.writes}
-            print(json.dumps({**entry, **({"peer": call.peer} if call.peer else {})}))
-    else:
-        _summarize(record)
-    return exit_status(record.result)
-
-
-@contextlib.contextmanager
-def _live(record: Audit) -> Iterator[None]:
-    """Keep a line on the terminal up to date, where the command's own output does not go there."""
-    if not sys.stderr.isatty() or sys.stdout.isatty():
-        yield
-        return
-    over = threading.Event()
-
-    def show() -> None:
-        while not over.wait(_TICK):
-            print(f"\r{record!r}\033[K", end="", file=sys.stderr, flush=True)
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-    thread = threading.Thread(target=show, name="sandlock-live")
-    thread.start()
+    observation = Observation(everything() if is_empty(options) else sandbox_of(options))
     try:
-        yield
+        return observation.run(command_of(options), options.timeout, stdout_is_stderr=options.json)
     finally:
-        over.set()
-        thread.join()
+        if observation.executed:
+            (_print_json if options.json else _summarize)(observation)
 
 
-def _summarize(record: Audit) -> None:
-    print(f"{len(record.calls)} calls of {len({call.pid for call in record.calls})} threads", file=sys.stderr)
-    changed = Counter(path for call in record.calls if call.writes for path in call.paths)
-    opened = Counter(path for call in record.calls if path_is_opened(call.syscall) for path in call.paths)
-    _list("changed", changed)
-    _list("opened", opened)
-    _list("executed", Counter(record.programs))
-    _list("connected to", Counter(call.peer for call in record.calls if call.peer))
-    _list("system calls", Counter(call.syscall for call in record.calls))
+def _print_json(observation: Observation) -> None:
+    record = observation.record
+    events: list[dict[str, Any]] = [{"event": "call", **dataclasses.asdict(call)} for call in record.calls]
+    events += [{"event": "slow", **dataclasses.asdict(call)} for call in observation.slow]
+    for event in sorted(events, key=lambda event: float(event["at"])):
+        print(json.dumps(event))
+    status = None if record.result is None else exit_status(record.result)
+    print(json.dumps({"event": "end", "at": record.seconds, "status": status, "calls": len(record.calls)}))
 
 
-def path_is_opened(syscall: str) -> bool:
-    return syscall.startswith("open")
+def _summarize(observation: Observation) -> None:
+    record, calls = observation.record, observation.record.calls
+    ending = "was interrupted" if record.result is None else record.result._ending()
+    threads = len({call.pid for call in calls})
+    print_title(f"the command {ending}; {record.seconds:.2f} s, {len(calls)} calls of {threads} threads")
+    opened = [call for call in calls if call.syscall in OPENS and not call.writes]
+    _count("changed", (path for call in calls if call.writes for path in call.paths), "yellow")
+    _count("opened", _paths(opened, found=True), "green")
+    _count("not there", _paths(opened, found=False), "dim")
+    _count("programs", (shlex.join(call.argv) for call in calls if call.argv and all(call.found)), "cyan")
+    _count("connected to", (f"{call.protocol} {call.peer}" for call in calls if call.peer), "magenta")
+    _count("bound", (f"{call.protocol} {call.bound}" for call in calls if call.bound), "magenta")
+    _count("system calls", (call.syscall for call in calls), "")
+    _summarize_slow(observation.slow)
 
 
-def _list(title: str, entries: Counter[str]) -> None:
-    if not entries:
-        return
-    print(f"\n{title} ({len(entries)})", file=sys.stderr)
-    for name, count in entries.most_common(_MOST):
-        print(f"{count:6}  {printable(name)}", file=sys.stderr)
-    if len(entries) > _MOST:
-        print(f"        and {len(entries) - _MOST} more", file=sys.stderr)
+def _summarize_slow(calls: Sequence[SlowCall]) -> None:
+    longest: dict[tuple[str, str], list[float]] = {}
+    for call in calls:
+        longest.setdefault((call.syscall, call.program), []).append(call.seconds)
+    slowest = sorted(longest.items(), key=lambda item: -max(item[1]))[:_MOST]
+    rows = [
+        (f"{max(times):.2f} s", syscall, program, f"{len(times)} in all: {sum(times):.2f} s" if len(times) > 1 else "")
+        for (syscall, program), times in slowest
+    ]
+    title = f"slowest calls (time asleep in one call, looked at every {PERIOD * 1000:.0f} ms)"
+    print_list(title, rows, ("red", "", "cyan", ""))
+
+
+def _paths(calls: Iterable[Call], found: bool) -> Iterable[str]:
+    return (path for call in calls for path, there in zip(call.paths, call.found) if there == found)
+
+
+def _count(title: str, names: Iterable[str], style: str) -> None:
+    """List names, with how often they came; of files of the system's software only how many there are."""
+    entries = Counter(names)
+    listed = [(name, count) for name, count in entries.most_common() if not is_within(name, SOFTWARE)]
+    rows = [(f"{count:6}", name) for name, count in listed[:_MOST]]
+    if len(listed) > _MOST:
+        rows.append((f"{len(listed) - _MOST:6}", "more; --json has all"))
+    if len(entries) > len(listed):
+        rows.append((f"{len(entries) - len(listed):6}", "files of the system's software; --json has all"))
+    print_list(f"{title} ({len(entries)})", rows, ("", style))

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import PolicyError
-from ..profiles import read_profile
+from ..profiles import list_profiles, read_profile
 from ..sandbox import Sandbox
+from .parsers import complete_with
 
-__all__ = ["add_command", "add_flags", "command_of", "sandbox_of"]
+__all__ = ["add_command", "add_flags", "command_of", "is_empty", "sandbox_of"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of a policy."""
     group = parser.add_argument_group("policy", "What is not granted is not allowed. Flags add to the profile's lists.")
     profile = group.add_mutually_exclusive_group()
-    profile.add_argument("--profile", metavar="NAME", help="begin with a profile; see sandlock profile list")
+    named = profile.add_argument("--profile", metavar="NAME", help="begin with a profile; see sandlock profile list")
+    complete_with(named, list_profiles)
     profile.add_argument("--profile-file", metavar="PATH", help="begin with the profile in a file")
     for flag in _FLAGS:
         options: dict[str, Any] = {"dest": flag.field, "help": flag.help}
@@ -67,15 +69,23 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             options.update(metavar=flag.metavar, action="append" if flag.repeated else "store")
             if flag.is_number:
                 options["type"] = int
-        group.add_argument(*flag.names, **options)
-    group.add_argument("--env", metavar="NAME=VALUE", action="append", help="a variable of the environment")
-    group.add_argument("--uid", metavar="UID[:GID]", help="the user, and group, that the command sees itself as")
+        action = group.add_argument(*flag.names, **options)
+        if flag.metavar != "PATH":
+            complete_with(action, tuple)  # with nothing
+    variable = group.add_argument("--env", metavar="NAME=VALUE", action="append", help="a variable of the environment")
+    user = group.add_argument("--uid", metavar="UID[:GID]", help="the user, and group, that the command sees itself as")
+    for action in (variable, user):
+        complete_with(action, tuple)
 
 
 def add_command(parser: argparse.ArgumentParser) -> None:
     """Add the command itself, which comes last."""
-    parser.add_argument("--timeout", metavar="SECONDS", type=float, help="after which the whole tree is killed")
-    parser.add_argument("command", metavar="CMD", nargs=argparse.REMAINDER, help="the program and its arguments")
+    timeout = parser.add_argument(
+        "--timeout", metavar="SECONDS", type=float, help="after which the whole tree is killed"
+    )
+    complete_with(timeout, tuple)
+    parser.add_argument("command", metavar="CMD", nargs=argparse.REMAINDER, help="the command, after --")
+    parser.set_defaults(failed=125)
 
 
 def command_of(options: argparse.Namespace) -> list[str]:

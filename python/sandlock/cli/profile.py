@@ -9,41 +9,49 @@ from typing import TYPE_CHECKING
 from ..errors import ConfinementError, PolicyError
 from ..profiles import check_policy, list_profiles, read_profile, write_profile
 from ..sandbox import Sandbox
+from .parsers import add_parser as add
+from .parsers import complete_with
+from .screen import print_table
 
 if TYPE_CHECKING:
-    # argparse has no public name for it.
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    from .parsers import Subparsers
 
 __all__ = ["add_parser"]
 
 _NAME = "a name, or the path of a TOML file"
+_EXAMPLES = """  sandlock profile list
+  sandlock profile show python > ~/.config/sandlock/profiles/mine.toml
+  sandlock profile check mine
+"""
 
 
 def add_parser(commands: Subparsers) -> None:
-    parser = commands.add_parser("profile", help="list, show and check profiles")
+    parser = add(commands, "profile", "list, show and check profiles", _EXAMPLES)
     actions = parser.add_subparsers(metavar="ACTION", required=True)
 
-    action = actions.add_parser("list", help="list the profiles that are known by name, and their files")
-    action.set_defaults(run=_list)
+    known = "list the profiles that are known by name, and their files"
+    add(actions, "list", known, "  sandlock profile list\n", _list)
 
-    action = actions.add_parser("show", help="show a profile with what it extends, as one TOML file")
-    action.add_argument("name", metavar="NAME", help=_NAME)
-    action.set_defaults(run=_show)
+    shown = "show a profile with what it extends, as one TOML file"
+    action = add(actions, "show", shown, "  sandlock profile show python\n", _show)
+    complete_with(action.add_argument("name", metavar="NAME", help=_NAME), list_profiles)
 
-    action = actions.add_parser(
-        "check", help="say what is wrong with profiles, by default all, or does not fit this host; then the status is 1"
-    )
-    action.add_argument("names", metavar="NAME", nargs="*", help=_NAME)
-    action.set_defaults(run=_check)
+    checked = "say what is wrong with profiles, by default all, or does not fit this host; then the status is 1"
+    action = add(actions, "check", checked, "  sandlock profile check\n  sandlock profile check ./mine.toml\n", _check)
+    complete_with(action.add_argument("names", metavar="NAME", nargs="*", help=_NAME), list_profiles)
 
 
 def _list(_: argparse.Namespace) -> int:
-    for name in list_profiles():
-        try:
-            print(f"{name:<12} {read_profile(name).files[-1]}")
-        except PolicyError as error:
-            print(f"{name:<12} wrong: {error}")
+    rows = [(name, _file_of(name)) for name in list_profiles()]
+    print_table(("NAME", "FILE"), rows, ("bold cyan", lambda cell: "red" if cell.startswith("wrong: ") else ""))
     return 0
+
+
+def _file_of(name: str) -> str:
+    try:
+        return str(read_profile(name).files[-1])
+    except PolicyError as error:
+        return f"wrong: {error}"
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from .._terminal import interact
 from ..result import ExitReason, Result
+from .parsers import add_parser as add
 from .policy import add_command, add_flags, command_of, sandbox_of
 from .running import registered
 
 if TYPE_CHECKING:
-    from .profile import Subparsers
+    from .parsers import Subparsers
 
 __all__ = ["add_parser", "exit_status"]
 
-_EXAMPLES = """examples:
-  sandlock run -r /usr -r /etc -r . -- ls -l
+_EXAMPLES = """  sandlock run -r /usr -r /etc -r . -- ls -l
   sandlock run --profile python --max-memory 512M -- python3 script.py
   sandlock run -r / -w build --net-allow example.com:443 --timeout 60 -- make
 
@@ -29,15 +29,9 @@ _SIGNALLED = 128
 
 
 def add_parser(commands: Subparsers) -> None:
-    parser = commands.add_parser(
-        "run",
-        help="run a command in a sandbox",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add(commands, "run", "run a command in a sandbox", _EXAMPLES, _run)
     add_flags(parser)
     add_command(parser)
-    parser.set_defaults(run=_run, failed=125)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -18,23 +18,31 @@ from .._printable import printable
 from ..errors import PolicyError
 from ..profiles import write_profile
 from ..sandbox import Sandbox
+from .parsers import add_parser as add
+from .parsers import complete_with
+from .screen import print_table
 
 if TYPE_CHECKING:
-    from .profile import Subparsers
+    from .parsers import Subparsers
 
 __all__ = ["add_parser", "registered"]
 
+_NAME = "that of sandlock run --name; sandlock ps lists them"
+_INSPECT_EXAMPLES = """  sandlock inspect build
+  sandlock inspect build --toml > build.toml
+"""
+_KILL_EXAMPLES = """  sandlock run --name build -r / -w . -- make &
+  sandlock kill build
+"""
+
 
 def add_parser(commands: Subparsers) -> None:
-    parser = commands.add_parser("ps", help="list what sandlock run has started")
-    parser.set_defaults(run=_list)
-    parser = commands.add_parser("inspect", help="show a sandbox that runs")
-    parser.add_argument("name", metavar="NAME")
-    parser.add_argument("--toml", action="store_true", help="its policy, as a profile")
-    parser.set_defaults(run=_inspect)
-    parser = commands.add_parser("kill", help="end a sandbox that runs, with its whole tree")
-    parser.add_argument("name", metavar="NAME")
-    parser.set_defaults(run=_kill)
+    add(commands, "ps", "list what sandlock run has started", "  sandlock ps\n", _list)
+    parser = add(commands, "inspect", "show a sandbox that runs", _INSPECT_EXAMPLES, _inspect)
+    complete_with(parser.add_argument("name", metavar="NAME", help=_NAME), _names)
+    parser.add_argument("--toml", action="store_true", help="its policy alone, as a profile")
+    parser = add(commands, "kill", "end a sandbox that runs, with its whole tree", _KILL_EXAMPLES, _kill)
+    complete_with(parser.add_argument("name", metavar="NAME", help=_NAME), _names)
 
 
 @contextlib.contextmanager
@@ -110,9 +118,13 @@ def _named(name: str) -> dict[str, Any]:
     raise PolicyError(f"no sandbox {name!r} runs; sandlock ps lists them")
 
 
+def _names() -> list[str]:
+    return [record["name"] for record in _records()]
+
+
 def _list(_: argparse.Namespace) -> int:
-    for record in _records():
-        print(f"{printable(record['name']):<24} {record['pid']:>8}  {printable(shlex.join(record['command']))}")
+    rows = [(record["name"], str(record["pid"]), shlex.join(record["command"])) for record in _records()]
+    print_table(("NAME", "PID", "COMMAND"), rows, ("bold cyan", "", ""))
     return 0
 
 
