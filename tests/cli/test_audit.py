@@ -97,6 +97,7 @@ def test_names_do_not_steer_the_terminal(sandlock_command: Sandlock) -> None:
     assert "\x1b" not in done.stderr
     assert r"work/\x1b[2J" in done.stderr
 
+
 def test_paths_cannot_write_to_the_terminal(sandlock_command: Sandlock) -> None:
     names = ["\033]0;title\007", "a\n     1  forged", "\u202ebidi", "\udcff"]
     done = sandlock_command("audit", "--", "sh", "-c", 'for name; do : > "$name"; done', "sh", *names)
