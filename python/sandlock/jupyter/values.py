@@ -35,7 +35,7 @@ def decode(name: str, told: Any) -> object:
     """
     try:
         return _decode(told)
-    except (TypeError, ValueError, KeyError, RecursionError) as error:
+    except (TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
         raise ValueError(f"variable {name!r} came back malformed: {error!r}") from None
 
 
