@@ -73,6 +73,9 @@ func (p *Profile) takeCommand(places map[string]place) error {
 	if hasArguments && !hasProgram {
 		return &ProfileError{places[argsField], &Error{Problem: "is there without exec", Hint: "add the program"}}
 	}
+	if hasProgram && program == "" {
+		return &ProfileError{places[execField], &Error{Problem: "is empty", Hint: "name the program, or leave exec out"}}
+	}
 	if hasProgram {
 		p.Command = []string{program}
 	}

@@ -170,6 +170,7 @@ func TestWrongProfiles(t *testing.T) {
 		"the first of two": {"[limits]\nopen_file = 3\n[filesystem]\nraed = []", ":2: [limits] open_file: is no key of this section; did you mean open_files?"},
 		"unknown variable": {"[filesystem]\nread = [\"${HOM}/x\"]", `:2: [filesystem] read: "${HOM}/x" has a ${ that stands for nothing; the names are HOME and ROOT`},
 		"open variable":    {"[program]\ncwd = \"${HOME\"", `:2: [program] cwd: "${HOME" has a ${ that stands for nothing; the names are HOME and ROOT`},
+		"an empty program": {"[program]\nexec = \"\"", ":2: [program] exec: is empty; name the program, or leave exec out"},
 		"no program":       {"[program]\nargs = [\"x\"]", ":2: [program] args: is there without exec; add the program"},
 		"odd keys":         {"\"\\u0000\" = 1", `:1: "\x00": is no section of a profile; the sections are config, determinism, extends, filesystem, http, limits, network, program, protections and syscalls`},
 		"no base":          {"\nextends = \"nobody\"", `:2: extends: "nobody" is no profile in FOLDER, and no built-in one; there are wrong`},
