@@ -41,7 +41,7 @@ def _targets() -> list[tuple[str, str]]:
 
 def _fuzz(name: str, package: str, seconds: int) -> bool:
     """Run a target; what it has found is in the package's testdata then."""
-    fuzz = ["-fuzz", f"^{name}$", "-fuzztime", f"{seconds}s", "-fuzzminimizetime", "5s", "-parallel", "1"]
+    fuzz = ["-fuzz", f"^{name}$", "-fuzztime", f"{seconds}s", "-fuzzminimizetime", "1s", "-parallel", "1"]
     command = ["go", "test", "-run", "^$", *fuzz, package]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     lines = done.stdout.splitlines()

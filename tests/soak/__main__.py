@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from tests.soak.footprint import Footprint, growth
 from tests.soak.sandboxes import Outcome, soak
+from tests.support.footprint import Footprint, growth
 from tests.support.programs import compile_program
 
 ROUNDS = 40  # between them nothing runs, and the process is looked at

@@ -11,8 +11,8 @@ import pytest
 from sandlock import NotifAction
 from tests.soak import answers
 from tests.soak.answers import Kind
-from tests.soak.footprint import Footprint, growth
 from tests.soak.sandboxes import soak
+from tests.support.footprint import Footprint, growth
 from tests.support.programs import Program
 
 

@@ -50,6 +50,16 @@ class Footprint:
             frames=Path("/proc/self/maps").read_text().count("sandlock-frame"),
         )
 
+    def grown(self) -> list[str]:
+        """Return what there is more of by now, but for memory and what the Go runtime keeps."""
+        now = Footprint.now()
+        names = [name for name in Footprint.__dataclass_fields__ if name not in _SLACK]
+        return [
+            f"{name}: {getattr(self, name)}, now {getattr(now, name)}"
+            for name in names
+            if getattr(now, name) > getattr(self, name)
+        ]
+
 
 # What may come and go, from the first half to the second.
 _SLACK = {"memory": 8 << 20, "tasks": 4}
