@@ -126,7 +126,8 @@ static int command_main(void *argument)
 	return 127;
 }
 
-/* Takes every exit that is there to be taken; blocking waits for at least one. False when no child is left. */
+/* Takes every exit that is there to be taken; blocking waits for at least one. 1 when there are children left, 0 when
+   there is none, and a negative errno when that cannot be told. */
 static int reap(struct sandlock_launch *launch, int blocking, int *command_gone)
 {
 	int options = WEXITED | __WALL | (blocking ? 0 : WNOHANG);
@@ -136,7 +137,7 @@ static int reap(struct sandlock_launch *launch, int blocking, int *command_gone)
 		if (result == -EINTR)
 			continue;
 		if (result < 0)
-			return 0;
+			return result == -ECHILD ? 0 : (int)result;
 		if (info.pid == 0)
 			return 1;
 		if (info.pid == *(volatile int32_t *)&launch->command_pid) {
@@ -173,14 +174,14 @@ static void kill_children(void)
 static void kill_tree(struct sandlock_launch *launch)
 {
 	int command_gone = 0;
-	while (reap(launch, 0, &command_gone)) {
+	while (reap(launch, 0, &command_gone) != 0) {
 		/* One kill reaches the whole tree at once, and no fork can slip past it: kill(2) holds the task list, and
 		   a task with a signal pending does not fork. Landlock keeps it from everybody else. */
 		if (launch->contained)
 			CALL2(SYS_kill, -1, SIGKILL);
 		else
 			kill_children();
-		if (!reap(launch, 1, &command_gone))
+		if (reap(launch, 1, &command_gone) <= 0)
 			return;
 	}
 }
@@ -212,17 +213,19 @@ static int watch(struct sandlock_launch *launch)
 
 	struct pollfd watched[2] = {{.fd = (int)host, .events = POLLIN}, {.fd = (int)signals, .events = POLLIN}};
 	int command_gone = 0;
-	reap(launch, 0, &command_gone); /* an exit from before the signal was watched */
+	int left = reap(launch, 0, &command_gone); /* an exit from before the signal was watched */
 	while (!command_gone) {
-		long result = CALL5(SYS_ppoll, watched, 2, 0, 0, 0);
-		if (result < 0 && result != -EINTR)
+		long result = left < 0 ? left : CALL5(SYS_ppoll, watched, 2, 0, 0, 0);
+		if (result < 0 && result != -EINTR) {
+			fail(launch, SANDLOCK_REAPER, SANDLOCK_STEP_WATCH, result);
 			return 0;
+		}
 		if (result > 0 && watched[0].revents)
 			return 0;
 		if (result > 0 && watched[1].revents) {
 			char ignored[128];
 			CALL3(SYS_read, signals, ignored, sizeof ignored);
-			reap(launch, 0, &command_gone);
+			left = reap(launch, 0, &command_gone);
 			if (!command_gone)
 				obey(launch);
 		}

@@ -6,6 +6,9 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -76,27 +79,31 @@ func (p *Process) Release() { C.sandlock_release(p.shared) }
 
 // Wait blocks until nothing of the tree is left, and frees everything but the listener.
 func (p *Process) Wait() (Status, error) {
+	var err error
 	// The kernel has no waitid for a child without exit signal unless it is asked for all children.
 	for {
-		err := unix.Waitid(unix.P_PIDFD, p.reaper, nil, unix.WEXITED|unix.WALL, nil)
+		err = unix.Waitid(unix.P_PIDFD, p.reaper, nil, unix.WEXITED|unix.WALL, nil)
 		if err == nil || errors.Is(err, unix.ECHILD) { // somebody has waited for all children
+			err = nil
 			break
 		}
 		if !errors.Is(err, unix.EINTR) {
-			return Status{}, fmt.Errorf("wait for the reaper: %w", err)
+			err = errors.Join(fmt.Errorf("wait for the reaper: %w", err), awaitEnd(p.reaper))
+			break
 		}
 	}
 	status, memory := Status{Failure: failure(p.shared, p.plans)}, p.memory
-	var err error
 	switch {
 	case p.shared.exit_code == 0: // the reaper was killed, and the command with it
 		status.Signal = unix.SIGKILL
-		if p.shared.command_pid != 0 {
-			err = p.endCommand()
-		} else if p.pidfd >= 0 {
-			// Killed while it made the command, which tells its number when it runs. If there is one, it ends as soon as
-			// it finds its reaper gone; if there is none, the number of its pidfd may be another file's.
-			memory, p.pidfd = nil, -1
+		made, unknown := p.commandMade()
+		if unknown != nil { // the memory may be in use, and the number of the pidfd another file's
+			memory = nil
+		}
+		if made {
+			err = errors.Join(err, p.endCommand())
+		} else {
+			p.pidfd = -1
 		}
 	case p.shared.exit_code == cldExited:
 		status.Code = int(p.shared.exit_status)
@@ -117,6 +124,38 @@ func (p *Process) Wait() (Status, error) {
 	return status, err
 }
 
+// commandMade reports whether a reaper that was killed has made a command. If it was killed while it did, all that it has
+// left is a number, which is that of the command's pidfd, or of whatever else was opened there since.
+func (p *Process) commandMade() (bool, error) {
+	if p.pidfd < 0 || p.shared.command_pid != 0 { // which the command tells when it first runs
+		return p.pidfd >= 0, nil
+	}
+	pid, err := pidOf(p.pidfd)
+	if pid <= 0 || err != nil {
+		return false, err
+	}
+	// Only a command that has not run yet is in its reaper's session still, and nobody else ever is.
+	session, err := unix.Getsid(pid)
+	if errors.Is(err, unix.ESRCH) {
+		err = nil
+	}
+	return session == p.Reaper || p.shared.command_pid != 0, err
+}
+
+// pidOf is the process of a pidfd, or 0 when the descriptor is none. See proc_pid_fdinfo(5).
+func pidOf(fd int) (int, error) {
+	text, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(fd))
+	if errors.Is(err, unix.ENOENT) {
+		return 0, nil
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, found := strings.CutPrefix(line, "Pid:"); found {
+			return strconv.Atoi(strings.TrimSpace(value))
+		}
+	}
+	return 0, err
+}
+
 // endCommand sees to it that the command no longer uses the host's memory when its reaper could not.
 func (p *Process) endCommand() error {
 	if err := p.Signal(unix.SIGKILL); errors.Is(err, unix.ESRCH) {
@@ -124,13 +163,18 @@ func (p *Process) endCommand() error {
 	} else if err != nil {
 		return err
 	}
+	if err := awaitEnd(p.pidfd); err != nil {
+		return fmt.Errorf("wait for the command: %w", err)
+	}
+	return nil
+}
+
+// awaitEnd blocks until the process of a pidfd is gone.
+func awaitEnd(pidfd int) error {
 	for {
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}, -1)
-		if err == nil {
-			return nil
-		}
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, -1)
 		if !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("wait for the command: %w", err)
+			return err
 		}
 	}
 }
