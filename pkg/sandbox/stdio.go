@@ -25,7 +25,9 @@ func (s Stdio) open(forReading bool, least int) (command, host int, err error) {
 			if forReading {
 				command, host = host, command
 			}
-			err = unix.SetNonblock(host, s.kind == kindPipe)
+			if err = unix.SetNonblock(host, s.kind == kindPipe); err != nil {
+				unix.Close(command)
+			}
 		}
 	}
 	if err != nil {
