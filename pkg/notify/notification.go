@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -80,12 +81,17 @@ func (n *Notification) Return(value int64) error {
 	return n.respond(rawResponse{id: n.raw.id, value: value})
 }
 
-// respond drops an answer whose task is gone or was interrupted: nobody is there to take it.
+// respond drops an answer whose task is gone or was interrupted: nobody is there to take it. A task whose answer the
+// kernel does not take would wait for ever, and is killed.
 func (n *Notification) respond(response rawResponse) error {
 	switch errno := n.listener.locked(unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&response)); errno {
 	case 0, unix.ENOENT, unix.EINPROGRESS:
 		return nil
 	default:
-		return fmt.Errorf("answer notification %d: %w", n.raw.id, errno)
+		err := fmt.Errorf("answer notification %d: %w", n.raw.id, errno)
+		if n.Valid() {
+			err = errors.Join(err, unix.Kill(n.Task(), unix.SIGKILL))
+		}
+		return err
 	}
 }

@@ -117,7 +117,7 @@ func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 			p.deputy.ShowAs(id.UID, id.GID)
 		}
 		p.network = performNetwork(preparation.network, preparation.judge, p.narrowing, p.deputy, preparation.chains)
-		p.supervise(supervise.New(listener, preparation.chains, p.launched.Reaper))
+		p.supervise(supervise.New(listener, preparation.chains, p.launched.Reaper, p.Kill))
 	}
 	return p, nil, nil
 }

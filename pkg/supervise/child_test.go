@@ -148,7 +148,8 @@ func launched(t *testing.T, chains map[int]supervise.Chain, calls []int, argv []
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &child{Process: p, Supervisor: supervise.New(listener, chains, p.Reaper), stdin: stdin, stdout: bufio.NewReader(stdout)}
+	kill := func() error { return p.Signal(unix.SIGKILL) }
+	c := &child{Process: p, Supervisor: supervise.New(listener, chains, p.Reaper, kill), stdin: stdin, stdout: bufio.NewReader(stdout)}
 	overdue := time.AfterFunc(limit, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()

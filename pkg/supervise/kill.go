@@ -3,6 +3,7 @@ package supervise
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -12,6 +13,21 @@ import (
 	"sandlock/pkg/notify"
 )
 
+// errLivesOn says that something was to be killed and was not.
+var errLivesOn = errors.New("it was to be killed, and may live on")
+
+// failed is what kill gives when it could not send the signal, nil when there is nobody to send it to any more.
+func (a Action) failed(what string, pid int, err error) error {
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	err = fmt.Errorf("kill %s %d: %w", what, pid, err)
+	if a.signal == unix.SIGKILL {
+		err = errors.Join(err, errLivesOn)
+	}
+	return err
+}
+
 // kill sends the action's signal, if what it names is the sandbox's.
 func (a Action) kill(n *notify.Notification, root int) error {
 	if a.kind == kindKillProcess {
@@ -20,18 +36,27 @@ func (a Action) kill(n *notify.Notification, root int) error {
 	// A process's group is of its session, and the command has a session of its own: no group of a task of the sandbox
 	// reaches outside.
 	own, err := unix.Getpgid(n.Task())
-	if err != nil || !n.Valid() {
+	if err != nil {
+		return a.failed("the process group of task", n.Task(), err)
+	}
+	if !n.Valid() {
 		return nil // gone already
 	}
 	group := a.pid
 	if group == 0 {
 		group = own
 	}
-	if group != own && !descends(group, root) {
-		return fmt.Errorf("kill process group %d: it is not the sandbox's", group)
+	if group != own {
+		ours, err := descends(group, root)
+		if err != nil {
+			return a.failed("process group", group, err)
+		}
+		if !ours {
+			return fmt.Errorf("kill process group %d: it is not the sandbox's", group)
+		}
 	}
-	if err := unix.Kill(-group, a.signal); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("kill process group %d: %w", group, err)
+	if err := unix.Kill(-group, a.signal); err != nil {
+		return a.failed("process group", group, err)
 	}
 	return nil
 }
@@ -42,61 +67,68 @@ func (a Action) killProcess(n *notify.Notification, root int) error {
 		pid = n.Task()
 	}
 	// A notification names a thread, and so may who decides about it.
-	if pid = threadGroup(pid); pid == 0 || !n.Valid() {
+	pid, err := threadGroup(pid)
+	if err != nil {
+		return a.failed("the process of task", pid, err)
+	}
+	if !n.Valid() {
 		return nil // gone already
 	}
 	// The descriptor comes first: what is found out about the number afterwards is true of it, or it is dead.
 	fd, err := unix.PidfdOpen(pid, 0)
-	if errors.Is(err, unix.ESRCH) {
-		return nil
-	}
 	if err != nil {
-		return fmt.Errorf("kill process %d: %w", pid, err)
+		return a.failed("process", pid, err)
 	}
 	defer unix.Close(fd)
-	if !descends(pid, root) {
+	ours, err := descends(pid, root)
+	if err != nil {
+		return a.failed("process", pid, err)
+	}
+	if !ours {
 		return fmt.Errorf("kill process %d: it is not the sandbox's", pid)
 	}
-	if err := unix.PidfdSendSignal(fd, a.signal, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("kill process %d: %w", pid, err)
+	if err := unix.PidfdSendSignal(fd, a.signal, nil, 0); err != nil {
+		return a.failed("process", pid, err)
 	}
 	return nil
 }
 
-// threadGroup is the process of a thread, or 0 when it is gone.
-func threadGroup(task int) int {
+// threadGroup is the process of a thread.
+func threadGroup(task int) (int, error) {
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(task) + "/status")
 	if err != nil {
-		return 0
+		return task, err
 	}
 	for line := range strings.Lines(string(status)) {
 		if value, found := strings.CutPrefix(line, "Tgid:"); found {
-			pid, _ := strconv.Atoi(strings.TrimSpace(value))
-			return pid
+			return strconv.Atoi(strings.TrimSpace(value))
 		}
 	}
-	return 0
+	return task, errors.New("its status names no process")
 }
 
 // descends reports whether a process is a descendant of root. A group whose leader is gone has no process to ask about,
 // and counts as foreign.
-func descends(pid, root int) bool {
+func descends(pid, root int) (bool, error) {
 	for pid > 1 {
 		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			return false, nil
+		}
 		if err != nil {
-			return false
+			return false, err
 		}
 		// The name, in parentheses, may hold anything; the parent is the second field after it.
 		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 		if len(fields) < 2 {
-			return false
+			return false, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
 		}
 		if pid, err = strconv.Atoi(fields[1]); err != nil {
-			return false
+			return false, err
 		}
 		if pid == root {
-			return true
+			return true, nil
 		}
 	}
-	return false
+	return false, nil
 }

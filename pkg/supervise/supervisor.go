@@ -56,6 +56,7 @@ type Supervisor struct {
 	listener   *notify.Listener
 	chains     map[int]*Chain
 	root       int
+	kill       func() error
 	leadership *leadership
 	pending    table
 	killed     atomic.Bool
@@ -68,9 +69,10 @@ type Supervisor struct {
 }
 
 // New makes the supervisor of a listener, which it owns. The chains are by system call number; the descendants of the
-// process root are the sandbox's.
-func New(listener *notify.Listener, chains map[int]Chain, root int) *Supervisor {
-	s := &Supervisor{listener: listener, chains: make(map[int]*Chain, len(chains)), root: root}
+// process root are the sandbox's, and kill ends it: where calls cannot be received, and where an answer that is to kill
+// cannot be carried out.
+func New(listener *notify.Listener, chains map[int]Chain, root int, kill func() error) *Supervisor {
+	s := &Supervisor{listener: listener, chains: make(map[int]*Chain, len(chains)), root: root, kill: kill}
 	for number, chain := range chains {
 		s.chains[number] = &chain
 	}
@@ -171,7 +173,7 @@ func (s *Supervisor) receiveInReserve() {
 // end sends the workers home when there is nothing more to receive.
 func (s *Supervisor) end(err error) {
 	if !errors.Is(err, notify.ErrEnded) {
-		s.note(err)
+		s.note(errors.Join(err, s.kill()))
 	}
 	s.leadership.finish()
 }
@@ -241,7 +243,11 @@ func (s *Supervisor) answer(a Action, n *notify.Notification) (fd int, err error
 	if chain, ok := s.chains[n.Syscall()]; ok && chain.Performer != nil {
 		proceed = func() error { return chain.Performer.Perform(n) }
 	}
-	return a.apply(n, s.root, proceed)
+	fd, err = a.apply(n, s.root, proceed)
+	if errors.Is(err, errLivesOn) {
+		err = errors.Join(err, s.kill())
+	}
+	return fd, err
 }
 
 // maxNoted bounds what a child can make the supervisor remember.
