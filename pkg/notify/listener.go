@@ -110,16 +110,14 @@ func (l *Listener) Interrupt() error {
 // Close shuts down and frees the descriptors. A task that waits for an answer, or asks later, gets ENOSYS: close only
 // when no filtered task is left.
 func (l *Listener) Close() error {
-	if err := l.Shutdown(); err != nil {
-		return err
-	}
+	err := l.Shutdown() // where it fails, the end of the last task ends Receive as well
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return nil
+		return err
 	}
 	l.closed = true
-	return errors.Join(unix.Close(l.fd), unix.Close(l.wakeup))
+	return errors.Join(err, unix.Close(l.fd), unix.Close(l.wakeup))
 }
 
 func (l *Listener) ioctl(request uint, argument unsafe.Pointer) unix.Errno {
