@@ -271,7 +271,12 @@ def _answer_with(performed: Performed) -> NotifAction:
         return NotifAction.hold()
     if performed.fd >= 0:
         flags = os.O_CLOEXEC if performed.close_on_exec else 0
-        return NotifAction(SEND_FD, flags, 0, _PerformedSource("perform", performed.fd))
+        try:
+            source = _PerformedSource("perform", performed.fd)
+        except BaseException:
+            os.close(performed.fd)
+            raise
+        return NotifAction(SEND_FD, flags, 0, source)
     if performed.errno:
         return NotifAction.errno(performed.errno)
     return NotifAction.returns(performed.value)
