@@ -23,7 +23,7 @@ from ._serving import Serving
 from ._threads import GRACE
 from ._workers import Workers
 from .actions import NotifAction
-from .errors import OverError, SandboxError, from_core
+from .errors import OverError, SandboxError, SandlockError, from_core
 from .handler import HandlerCtx
 from .kernel import degraded
 from .protection import Protection
@@ -62,7 +62,7 @@ class Run:
         self._supervision = supervision
         self._failures = Failures()
         self._feeder: Feeder | None = None
-        self._result: Result | None = None
+        self._result: Result | SandlockError = SandboxError("the run was closed before its result was asked for")
         self._pid = 0
         self._degraded: list[Protection] = []
         self.waiting = False
@@ -306,18 +306,19 @@ class Run:
             raise reraised
         if self._feeder is not None:
             self._feeder.join()
-        if self._result is None:
-            raise SandboxError("the run was closed before its result was asked for")
+        if isinstance(self._result, SandlockError):
+            raise self._result
         return self._result
 
     def _release(self) -> None:
-        """Keep the result, and free everything."""
+        """Keep the result, or the error that is there in its place, and free everything."""
         if self.over:
             return
         try:
             self._result = result_of(self._handle, self._supervision.chains, self._failures, self._held, self._degraded)
         except RuntimeError as error:
-            raise from_core(error) from None
+            self._result = from_core(error)
+            raise self._result from None
         finally:
             self.close()
 
