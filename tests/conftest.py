@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from sandlock import Sandbox
 from tests.support.handlers import Answer
-from tests.support.processes import Fifo, MakeFifo, children
+from tests.support.processes import PATIENCE, Fifo, MakeFifo, children
 from tests.support.programs import Program, compile_program, compiler
 from tests.support.sandboxes import tool_sandbox
 
@@ -28,6 +30,19 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
         return target
 
     return compiled
+
+
+@pytest.fixture(scope="session")
+def strace(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give the path of strace, if it may trace here."""
+    program = shutil.which("strace")
+    if program is None:
+        pytest.skip("strace is not on PATH")
+    log = tmp_path_factory.mktemp("strace") / "log"
+    probe = subprocess.run([program, "-f", "-o", log, "true"], capture_output=True, check=False, timeout=PATIENCE)
+    if probe.returncode != 0:
+        pytest.skip(f"strace does not work here: {probe.stderr.decode().strip()}")
+    return program
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,22 +11,13 @@ from typing import Any
 import pytest
 
 from sandlock import ExitReason, Sandbox
-from tests.support.cgroups import obstacle, own_cgroup
+from tests.support.cgroups import groups, obstacle, own_cgroup
 from tests.support.processes import PATIENCE, Watched, host_command, host_environment
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
 
 HINDRANCE = obstacle("memory") or obstacle("cpu")
 
 pytestmark = pytest.mark.skipif(HINDRANCE is not None, reason=f"no cgroup: {HINDRANCE}")
-
-
-def groups() -> list[Path]:
-    """Return the cgroups of sandboxes, wherever they may be made."""
-    place = own_cgroup()
-    assert place is not None
-    mount, folder = place
-    bases = [base for base in (folder, *folder.parents) if base == mount or mount in base.parents]
-    return [group for base in bases for group in base.glob("sandlock-*")]
 
 
 def group_of(pid: int | None) -> Path:

@@ -30,19 +30,6 @@ class Command(NamedTuple):
     folder: Path
 
 
-@pytest.fixture(scope="module")
-def strace(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The program strace, if it may trace here."""
-    program = shutil.which("strace")
-    if program is None:
-        pytest.skip("strace is not on PATH")
-    log = tmp_path_factory.mktemp("strace") / "log"
-    probe = subprocess.run([program, "-f", "-o", log, "true"], capture_output=True, check=False, timeout=LIMIT)
-    if probe.returncode != 0:
-        pytest.skip(f"strace does not work here: {probe.stderr.decode().strip()}")
-    return program
-
-
 def compileall(folder: Path) -> Command:
     shutil.copytree(Path(email_file).parent, folder / "email", ignore=shutil.ignore_patterns("__pycache__"))
     return Command([sys.executable, "-m", "compileall", str(folder / "email")], folder)

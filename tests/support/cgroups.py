@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["mechanism", "obstacle"]
+__all__ = ["groups", "mechanism", "obstacle"]
 
 
 def own_cgroup() -> tuple[Path, Path] | None:
@@ -39,6 +39,16 @@ def obstacle(controller: str) -> str | None:
         if base == mount:
             break
     return f"no cgroup from {folder} up to {mount} is this user's to make others in"
+
+
+def groups() -> list[Path]:
+    """Return the cgroups of sandboxes, wherever they may be made."""
+    place = own_cgroup()
+    if place is None:
+        return []
+    mount, folder = place
+    bases = [base for base in (folder, *folder.parents) if base == mount or mount in base.parents]
+    return [group for base in bases for group in base.glob("sandlock-*")]
 
 
 def mechanism(controller: str) -> str:
