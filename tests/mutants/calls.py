@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import ESCAPES, Mutant
 
-# Groups of the default deny list and what the test calls them.
+# Groups of the default deny list and what the test calls them. Modules and kexec the kernel refuses by itself.
 GROUPS = {
     "mounts": "mounts",
     "namespaces": "namespaces",
@@ -15,7 +15,10 @@ GROUPS = {
     "file_watches": "file watches",
     "keyrings": "keyrings",
     "clocks": "clocks",
+    "port_io": "port I/O",
+    "administration": "administration",
     "personalities": "personalities",
+    "queue_removal": "POSIX message queues",
     "sysv_ipc": "System V IPC",
 }
 
