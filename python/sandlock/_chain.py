@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Union
 
 from ._rules import action_for
 from ._syscalls import number_of
+from ._variants import warn_of_variants
 from .actions import ExceptionPolicy, NotifAction, is_constant
 from .errors import PolicyError
 from .handler import Handler, OnException
@@ -68,6 +69,7 @@ def chains_of(handlers: HandlerSpec, on_exception: OnException, timeout: float |
     if isinstance(handlers, (str, bytes, Mapping)) or not isinstance(handlers, Iterable):
         raise TypeError(f"handlers must be a sequence of (syscall, handler), not {handlers!r}")
     chains: dict[int, Chain] = {}
+    asked: dict[str, list[int]] = {}
     for position, registration in enumerate(handlers):
         where = f"handlers[{position}]"
         if not isinstance(registration, tuple) or len(registration) not in (2, 3):
@@ -82,6 +84,10 @@ def chains_of(handlers: HandlerSpec, on_exception: OnException, timeout: float |
             chains[number] = Chain((*chain.observers, link), chain.deciders, optional=optional)
         else:
             chains[number] = Chain(chain.observers, (*chain.deciders, link), optional=optional)
+        if link.handler._every_variant:
+            asked.setdefault(type(link.handler).__name__, []).append(number)
+    for name, numbers in asked.items():
+        warn_of_variants(name, numbers)
     return chains
 
 

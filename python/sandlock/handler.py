@@ -35,6 +35,9 @@ class Handler:
     _optional: bool = False
     """Be asked about nothing, and have nothing be wrong, where the policy denies the call."""
 
+    _every_variant: bool = False
+    """Decide about nothing, unless it is asked about every variant of a call, such as open, openat and openat2."""
+
     def handle(self, ctx: HandlerCtx) -> NotifAction | Awaitable[NotifAction]:
         """Answer one call."""
         raise NotImplementedError(f"{type(self).__name__} does not define handle(self, ctx)")

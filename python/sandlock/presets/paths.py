@@ -46,6 +46,8 @@ class _PathHandler(PerformingHandler):
     and then left to the kernel, which reads the path again: a second thread of the child can change it in between.
     """
 
+    _every_variant = True
+
     def __init__(self, patterns: object, name: str, errno: int, max_len: int) -> None:
         self._patterns = _with_real_folders(name, patterns)
         self._refusal = NotifAction.errno(errno)
