@@ -2,6 +2,7 @@ package deputy
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,16 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// credentials are what the kernel looks at when a task opens a file.
+// credentials are what the kernel looks at when a task opens a file, and tells the peer when it connects to one.
 type credentials struct {
 	uid, gid     int // of the file system: see setfsuid(2)
+	euid, egid   int // see SO_PEERCRED in unix(7)
 	groups       []uint32
 	capabilities uint64 // effective
 }
 
 func (c credentials) equal(other credentials) bool {
-	return c.uid == other.uid && c.gid == other.gid && c.capabilities == other.capabilities &&
-		slices.Equal(c.groups, other.groups)
+	return c.uid == other.uid && c.gid == other.gid && c.euid == other.euid && c.egid == other.egid &&
+		c.capabilities == other.capabilities && slices.Equal(c.groups, other.groups)
 }
 
 // A caller is the task for which a call is performed.
@@ -94,8 +96,9 @@ func parseStatus(status string) (c caller, err error) {
 	}
 	// Real, effective, saved, file system.
 	c.uid, c.gid = int(number("Uid", 3, 10)), int(number("Gid", 3, 10))
+	c.euid, c.egid = int(number("Uid", 1, 10)), int(number("Gid", 1, 10))
 	c.capabilities = number("CapEff", 0, 16)
-	c.real = credentials{uid: int(number("Uid", 0, 10)), gid: int(number("Gid", 0, 10)), groups: c.groups}
+	c.real = credentials{uid: int(number("Uid", 0, 10)), gid: int(number("Gid", 0, 10)), euid: c.euid, egid: c.egid, groups: c.groups}
 	if c.real.uid == 0 {
 		c.real.capabilities = number("CapPrm", 0, 16)
 	}
@@ -107,7 +110,7 @@ func ownCredentials() (credentials, error) {
 	// What they are is what an impossible value leaves them.
 	uid, _, _ := unix.RawSyscall(unix.SYS_SETFSUID, ^uintptr(0), 0, 0)
 	gid, _, _ := unix.RawSyscall(unix.SYS_SETFSGID, ^uintptr(0), 0, 0)
-	c := credentials{uid: int(uid), gid: int(gid)}
+	c := credentials{uid: int(uid), gid: int(gid), euid: os.Geteuid(), egid: os.Getegid()}
 	count, _, errno := unix.RawSyscall(unix.SYS_GETGROUPS, 0, 0, 0)
 	if errno == 0 && count > 0 {
 		c.groups = make([]uint32, count)
@@ -121,9 +124,9 @@ func ownCredentials() (credentials, error) {
 	return c, err
 }
 
-// assume gives the calling thread the umask and the file system credentials of a caller, the latter until restore. They
-// are a thread's own in the kernel; libc and Go keep those of all threads equal, hence the raw calls. More than the
-// thread has cannot be had: that is an error.
+// assume gives the calling thread the umask and the credentials of a caller, the latter until restore. They are a
+// thread's own in the kernel; libc and Go keep those of all threads equal, hence the raw calls. More than the thread has
+// cannot be had: that is an error.
 func assume(wanted caller) (restore func(), err error) {
 	unix.Umask(wanted.umask)
 	own, err := ownCredentials()
@@ -138,6 +141,7 @@ func assume(wanted caller) (restore func(), err error) {
 	}
 	keepDumpable()
 	restore = func() {
+		setEffective(own)
 		unix.RawSyscall(unix.SYS_SETFSUID, uintptr(own.uid), 0, 0)
 		setCapabilities(own.capabilities)
 		unix.RawSyscall(unix.SYS_SETFSGID, uintptr(own.gid), 0, 0)
@@ -157,6 +161,12 @@ func (own credentials) become(wanted credentials) error {
 			return err
 		}
 	}
+	if own.euid != wanted.euid || own.egid != wanted.egid {
+		setEffective(wanted)
+		if err := setCapabilities(own.capabilities); err != nil { // which no longer being root has taken
+			return err
+		}
+	}
 	// Neither reports an error.
 	unix.RawSyscall(unix.SYS_SETFSGID, uintptr(wanted.gid), 0, 0)
 	unix.RawSyscall(unix.SYS_SETFSUID, uintptr(wanted.uid), 0, 0)
@@ -168,6 +178,14 @@ func (own credentials) become(wanted credentials) error {
 		err = unix.EPERM
 	}
 	return err
+}
+
+// setEffective sets the effective user and group of the calling thread, the real and saved ones stay. Whether it did is
+// to be seen afterwards.
+func setEffective(c credentials) {
+	const leave = ^uintptr(0)
+	unix.RawSyscall(unix.SYS_SETRESGID, leave, uintptr(c.egid), leave)
+	unix.RawSyscall(unix.SYS_SETRESUID, leave, uintptr(c.euid), leave)
 }
 
 func setGroups(groups []uint32) error {

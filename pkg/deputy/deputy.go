@@ -19,7 +19,7 @@ const maxThreads = 64
 
 // A Deputy performs calls for the tasks of one sandbox.
 type Deputy struct {
-	ruleset  int
+	rulesets []int
 	identity *identity
 
 	mu      sync.Mutex
@@ -28,8 +28,8 @@ type Deputy struct {
 	closed  bool
 }
 
-// New makes a deputy inside a Landlock ruleset, whose descriptor it owns.
-func New(ruleset int) *Deputy { return &Deputy{ruleset: ruleset} }
+// New makes a deputy inside Landlock rulesets, all of which grant what it may do. It owns their descriptors.
+func New(rulesets ...int) *Deputy { return &Deputy{rulesets: rulesets} }
 
 // Result is what a performed call gave: a descriptor of ours that the task shall get, or a value, or an errno.
 type Result struct {
@@ -143,7 +143,7 @@ func (d *Deputy) send(j job) error {
 func (d *Deputy) serve(t *thread, ready chan<- error) {
 	runtime.LockOSThread()
 	defer close(t.ended)
-	if err := confine(d.ruleset); err != nil {
+	if err := confine(d.rulesets); err != nil {
 		ready <- err
 		return
 	}
@@ -168,15 +168,17 @@ func (t *thread) perform(j job) (result Result) {
 }
 
 // confine gives the calling thread a file system context of its own and the sandbox's domain, for good.
-func confine(ruleset int) error {
+func confine(rulesets []int) error {
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return fmt.Errorf("separate the deputy's umask: %w", err)
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("give up new privileges: %w", err)
 	}
-	if _, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(ruleset), 0, 0); errno != 0 {
-		return fmt.Errorf("enforce the Landlock ruleset on the deputy: %w", errno)
+	for _, ruleset := range rulesets {
+		if _, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(ruleset), 0, 0); errno != 0 {
+			return fmt.Errorf("enforce the Landlock ruleset on the deputy: %w", errno)
+		}
 	}
 	return nil
 }
@@ -200,5 +202,9 @@ func (d *Deputy) Close() error {
 	for _, t := range ending {
 		<-t.ended
 	}
-	return unix.Close(d.ruleset)
+	var err error
+	for _, ruleset := range d.rulesets {
+		err = errors.Join(err, unix.Close(ruleset))
+	}
+	return err
 }

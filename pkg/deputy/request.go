@@ -62,6 +62,11 @@ func (d *Deputy) perform(n *notify.Notification, judged map[string]bool, paths [
 	if len(paths) != len(c.paths) {
 		return Result{}, fmt.Errorf("system call %d takes %d paths, not %d", n.Syscall(), len(c.paths), len(paths))
 	}
+	return d.performAs(c, n, judged, paths)
+}
+
+// performAs performs a call as if it were the given one.
+func (d *Deputy) performAs(c call, n *notify.Notification, judged map[string]bool, paths []string) (Result, error) {
 	r := &request{Notification: n, identity: d.identity, args: n.Args(), judged: judged, taken: make(map[ownFile]int)}
 	defer r.close()
 	if err := r.gather(c, paths); err != nil {

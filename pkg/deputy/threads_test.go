@@ -380,7 +380,8 @@ func TestStatus(t *testing.T) {
 	const whole = "Name:\tx\nUmask:\t0027\nTgid:\t12\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \nCapPrm:\t000000000000000f\n" +
 		"CapEff:\t0000000000000003\n"
 	groups := []uint32{9, 10}
-	want := caller{process: 12, umask: 0o027, credentials: credentials{4, 8, groups, 3}, real: credentials{1, 5, groups, 0}}
+	want := caller{process: 12, umask: 0o027, credentials: credentials{4, 8, 2, 6, groups, 3},
+		real: credentials{1, 5, 2, 6, groups, 0}}
 	got, err := parseStatus(whole)
 	allow := cmp.AllowUnexported(caller{}, credentials{})
 	if diff := cmp.Diff(want, got, allow); diff != "" || err != nil {

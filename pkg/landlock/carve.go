@@ -49,6 +49,9 @@ func (g *granter) grant(fd int, path string, access uint64) error {
 	if !isFolder(st) {
 		access &= fileAccess
 	}
+	if access == 0 { // rights for folders alone
+		return nil
+	}
 	return addPathRule(g.ruleset, fd, access)
 }
 
@@ -66,12 +69,12 @@ func (g *granter) carve(folder int, path string, access uint64) error {
 	above := g.denied.above[path]
 	names, err := list(folder)
 	if errors.Is(err, unix.EACCES) {
-		return &policy.Error{Field: "fs_denied", Value: above.denied, Cause: err,
+		return &policy.Error{Field: above.field, Value: above.denied, Cause: err,
 			Problem: fmt.Sprintf("cannot be carved out of the granted folder %q, which this user may not list", path),
 			Hint:    "grant the folders beside it one by one instead of the one around it"}
 	}
 	if err != nil {
-		return fmt.Errorf("list %q to carve out fs_denied %q: %w", path, above.denied, err)
+		return fmt.Errorf("list %q to carve out %s %q: %w", path, above.field, above.denied, err)
 	}
 	if listing := access & unix.LANDLOCK_ACCESS_FS_READ_DIR; listing != 0 && !above.overFolder {
 		if err := addPathRule(g.ruleset, folder, listing); err != nil {

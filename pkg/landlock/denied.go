@@ -3,6 +3,7 @@ package landlock
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -10,7 +11,7 @@ import (
 	"sandlock/pkg/policy"
 )
 
-// deniedSet is what fs_denied leads to, in the forms in which grants are compared with it.
+// deniedSet is what lists of denied paths lead to, in the forms in which grants are compared with it.
 type deniedSet struct {
 	paths map[string]struct{} // real paths: of what is denied, and of other places where it is mounted
 	above map[string]ancestor // real paths of all folders that lead to one of paths
@@ -20,7 +21,14 @@ type deniedSet struct {
 // ancestor is a folder on the way to something denied.
 type ancestor struct {
 	overFolder bool   // one of the denied things beneath is a folder
-	denied     string // one of them, as the policy has it
+	field      string // the list that has one of them
+	denied     string // which one, as the policy has it
+}
+
+// pathList is a field of a policy with its entries.
+type pathList struct {
+	field string
+	paths []string
 }
 
 // fileID is what makes two names the same file.
@@ -37,66 +45,68 @@ func isFolder(st *unix.Statx_t) bool { return st.Mode&unix.S_IFMT == unix.S_IFDI
 
 // resolveDenied opens the denied paths, which must exist: a rule cannot be on what is not there, so a path misspelt
 // here would protect nothing.
-func resolveDenied(paths []string, links changeable) (*deniedSet, error) {
+func resolveDenied(links changeable, lists ...pathList) (*deniedSet, error) {
 	set := &deniedSet{paths: map[string]struct{}{}, above: map[string]ancestor{}, ids: map[fileID]struct{}{}}
-	if len(paths) == 0 {
+	if !slices.ContainsFunc(lists, func(l pathList) bool { return len(l.paths) > 0 }) {
 		return set, nil
 	}
 	mounts, err := readMounts()
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range paths {
-		if err := set.resolve(path, mounts, links); err != nil {
-			return nil, err
+	for _, list := range lists {
+		for _, path := range list.paths {
+			if err := set.resolve(list.field, path, mounts, links); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return set, nil
 }
 
-func (s *deniedSet) resolve(path string, mounts mountTable, links changeable) error {
-	fd, err := links.openPath("fs_denied", path)
+func (s *deniedSet) resolve(field, path string, mounts mountTable, links changeable) error {
+	fd, err := links.openPath(field, path)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	real, err := realPath("fs_denied", path, fd)
+	real, err := realPath(field, path, fd)
 	if err != nil {
 		return err
 	}
 	opened, err := statx(fd, "")
 	if err != nil {
-		return fmt.Errorf("stat fs_denied %q: %w", path, err)
+		return fmt.Errorf("stat %s %q: %w", field, path, err)
 	}
 	named, err := statx(unix.AT_FDCWD, real)
 	if err == nil && idOf(named) != idOf(opened) {
 		err = unix.ESTALE
 	}
 	if err == nil {
-		err = s.add(path, real, named)
+		err = s.add(field, path, real, named)
 	}
 	if err != nil {
-		return &policy.Error{Field: "fs_denied", Value: path, Problem: fmt.Sprintf("cannot be found by its real path %q", real),
+		return &policy.Error{Field: field, Value: path, Problem: fmt.Sprintf("cannot be found by its real path %q", real),
 			Hint: "it must not be moved or deleted meanwhile, and this user needs the x permission on the folders that lead to it", Cause: err}
 	}
 	aliases, err := mounts.aliases(real, opened.Mnt_id)
 	if err != nil {
-		return fmt.Errorf("fs_denied %q: %w", path, err)
+		return fmt.Errorf("%s %q: %w", field, path, err)
 	}
 	for _, alias := range aliases {
 		seen, err := statx(unix.AT_FDCWD, alias.path)
 		if err != nil || seen.Mnt_id != alias.mount {
 			continue // out of this user's reach, and so of the command's; or hidden below another mount
 		}
-		if err := s.add(path, alias.path, seen); err != nil {
-			return fmt.Errorf("fs_denied %q, also mounted at %q: %w", path, alias.path, err)
+		if err := s.add(field, path, alias.path, seen); err != nil {
+			return fmt.Errorf("%s %q, also mounted at %q: %w", field, path, alias.path, err)
 		}
 	}
 	return nil
 }
 
 // add records a real path, and the folders that lead to it.
-func (s *deniedSet) add(spelled, real string, st *unix.Statx_t) error {
+func (s *deniedSet) add(field, spelled, real string, st *unix.Statx_t) error {
 	s.paths[real] = struct{}{}
 	s.ids[idOf(st)] = struct{}{}
 	for folder := real; folder != "/"; {
@@ -106,7 +116,7 @@ func (s *deniedSet) add(spelled, real string, st *unix.Statx_t) error {
 			return err
 		}
 		s.ids[idOf(leading)] = struct{}{}
-		s.above[folder] = ancestor{overFolder: s.above[folder].overFolder || isFolder(st), denied: spelled}
+		s.above[folder] = ancestor{overFolder: s.above[folder].overFolder || isFolder(st), field: field, denied: spelled}
 	}
 	return nil
 }
@@ -115,11 +125,13 @@ func (s *deniedSet) empty() bool { return len(s.paths) == 0 }
 
 // covers reports whether a real path is denied, or beneath something that is.
 func (s *deniedSet) covers(real string) bool {
-	if s.empty() {
-		return false
-	}
+	return !s.empty() && isBeneath(real, s.paths)
+}
+
+// isBeneath reports whether a real path is one of several, or beneath one.
+func isBeneath(real string, paths map[string]struct{}) bool {
 	for ; ; real = parent(real) {
-		if _, denied := s.paths[real]; denied {
+		if _, is := paths[real]; is {
 			return true
 		}
 		if real == "/" {

@@ -14,7 +14,7 @@ import (
 // reference (O_PATH) that needs no permission on the thing itself.
 func (c changeable) openPath(field, path string) (int, error) {
 	harmless := c.plain
-	if field == "fs_denied" {
+	if field == "fs_denied" || field == "net_deny" {
 		harmless = nil // another thing would be denied than before
 	}
 	fd, err := c.open(path, harmless)
@@ -25,7 +25,7 @@ func (c changeable) openPath(field, path string) (int, error) {
 		return -1, &policy.Error{Field: field, Value: path, Problem: link.Error(),
 			Hint: fmt.Sprintf("if it is right that it leads to %q, write that instead", link.target)}
 	}
-	problem, hint := explain(path, err)
+	problem, hint := explain(field, path, err)
 	if problem == "" {
 		return -1, fmt.Errorf("open %s %q: %w", field, path, err)
 	}
@@ -33,7 +33,7 @@ func (c changeable) openPath(field, path string) (int, error) {
 }
 
 // explain tells what a failed open says about the path, and nothing for a failure that is not the path's fault.
-func explain(path string, err error) (problem, hint string) {
+func explain(field, path string, err error) (problem, hint string) {
 	switch err {
 	case unix.ENOENT:
 		var link unix.Stat_t
@@ -45,6 +45,9 @@ func explain(path string, err error) (problem, hint string) {
 		}
 		if path == "~" || strings.HasPrefix(path, "~/") {
 			return "does not exist", "write the home folder in full: only shells expand ~"
+		}
+		if field == "net_allow" {
+			return "does not exist", "start its server first, or grant the folder that it will be in"
 		}
 		return "does not exist", "create it first, or take it out of the list"
 	case unix.EACCES:

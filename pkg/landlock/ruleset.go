@@ -58,7 +58,7 @@ func Build(p *policy.Policy, abi int) (*Ruleset, error) {
 		return nil, err
 	}
 	links := changeableFolders(p)
-	denied, err := resolveDenied(p.FSDenied, links)
+	denied, err := resolveDenied(links, pathList{"fs_denied", p.FSDenied})
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,11 @@ func Build(p *policy.Policy, abi int) (*Ruleset, error) {
 		return nil, fmt.Errorf("create Landlock ruleset for ABI %d: %w", abi, err)
 	}
 	g := granter{ruleset: fd, handled: attr.Handled_access_fs, denied: denied, links: links}
-	if err := g.grantPolicy(p); err != nil {
+	err = g.grantPolicy(p)
+	if err == nil {
+		err = g.grantSockets(rules.UnixAllow)
+	}
+	if err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
@@ -101,6 +105,20 @@ func (g *granter) grantPolicy(p *policy.Policy) error {
 	}
 	for _, path := range p.FSWritable {
 		if err := g.grantPath("fs_writable", path, writeAccess); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// grantSockets lets Unix sockets be looked up, as far as Landlock knows of it: see Sockets.
+func (g *granter) grantSockets(paths []string) error {
+	access := g.handled & unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX
+	if access == 0 {
+		return nil
+	}
+	for _, path := range paths {
+		if err := g.grantPath("net_allow", path, access); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,9 @@ func (c *call) newBind(args [6]uint64) (operation, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.socket.domain == unix.AF_UNIX {
+		return c.newUnixBind(raw)
+	}
 	least := inetSize // also of AF_UNSPEC, which stands for IPv4, see inet_bind in the kernel
 	switch binary.NativeEndian.Uint16(raw) {
 	case unix.AF_INET6:
@@ -40,14 +43,15 @@ func (c *call) newBind(args [6]uint64) (operation, error) {
 
 // try binds with the task's credentials: low ports are a privilege.
 func (o *binding) try(c *call) (int64, error) {
-	var errno unix.Errno
-	err := c.deputy.DoAs(&c.n, func() {
-		_, _, errno = unix.Syscall(unix.SYS_BIND, uintptr(c.socket.fd), uintptr(unsafe.Pointer(&o.to[0])), uintptr(len(o.to)))
-	})
-	if err == nil && errno != 0 {
-		err = errno
+	return 0, c.insideAs(func() error { return c.socket.bind(o.to) })
+}
+
+func (s *socket) bind(to []byte) error {
+	_, _, errno := unix.Syscall(unix.SYS_BIND, uintptr(s.fd), uintptr(unsafe.Pointer(&to[0])), uintptr(len(to)))
+	if errno != 0 {
+		return errno
 	}
-	return 0, err
+	return nil
 }
 
 func (o *binding) cutShort(_ *call, reason error) (int64, error) { return 0, reason }
@@ -74,9 +78,10 @@ func (c *call) mayListen() error {
 	return nil
 }
 
-// try listens. Another thread may have dissolved a connection since, and the port with it, which is found out here.
+// try listens, with the task's credentials, which clients of a Unix socket may ask for. Another thread may have dissolved
+// a connection since, and the port with it, which is found out here.
 func (o *listening) try(c *call) (int64, error) {
-	if err := c.inside(func() error { return unix.Listen(c.socket.fd, o.backlog) }); err != nil {
+	if err := c.insideAs(func() error { return unix.Listen(c.socket.fd, o.backlog) }); err != nil {
 		return 0, err
 	}
 	err := c.mayListen()

@@ -20,6 +20,9 @@ func (c *call) newConnect(args [6]uint64) (operation, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.socket.domain == unix.AF_UNIX {
+		return c.newUnixConnect(raw)
+	}
 	to, err := parseAddress(raw)
 	if err != nil {
 		return nil, err
@@ -46,32 +49,38 @@ func (c *call) mayReach(to address) error {
 
 // try connects. Only TCP takes time: once the socket is ready, connecting again gives what came of it.
 func (o *connecting) try(c *call) (int64, error) {
+	connect := func() error { return c.inside(func() error { return c.socket.connect(o.to.raw) }) }
 	if c.socket.transport() != policy.TCP {
-		return 0, c.inside(func() error { return o.connect(c.socket) })
+		return 0, connect()
 	}
-	c.modes.Lock()
-	defer c.modes.Unlock()
-	if c.socket.nonblocking() {
-		return 0, c.inside(func() error { return o.connect(c.socket) })
-	}
-	if err := c.socket.setNonblocking(true); err != nil {
-		return 0, err
-	}
-	defer c.socket.setNonblocking(false)
-	err := c.inside(func() error { return o.connect(c.socket) })
-	if errors.Is(err, unix.EINPROGRESS) || errors.Is(err, unix.EALREADY) {
+	waits, err := c.withoutWaiting(connect)
+	if waits && (errors.Is(err, unix.EINPROGRESS) || errors.Is(err, unix.EALREADY)) {
 		o.waited = err
 		return 0, errNotYet
 	}
 	return 0, err
 }
 
-func (o *connecting) connect(s *socket) error {
-	_, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(s.fd), uintptr(unsafe.Pointer(&o.to.raw[0])), uintptr(len(o.to.raw)))
+func (s *socket) connect(to []byte) error {
+	_, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(s.fd), uintptr(unsafe.Pointer(&to[0])), uintptr(len(to)))
 	if errno != 0 {
 		return errno
 	}
 	return nil
+}
+
+// withoutWaiting does something while the socket is non-blocking, and reports whether the task would have waited.
+func (c *call) withoutWaiting(do func() error) (waits bool, err error) {
+	c.modes.Lock()
+	defer c.modes.Unlock()
+	if c.socket.nonblocking() {
+		return false, do()
+	}
+	if err := c.socket.setNonblocking(true); err != nil {
+		return true, err
+	}
+	defer c.socket.setNonblocking(false)
+	return true, do()
 }
 
 func (o *connecting) cutShort(_ *call, reason error) (int64, error) {
@@ -85,6 +94,15 @@ func (o *connecting) cutShort(_ *call, reason error) (int64, error) {
 func (c *call) inside(do func() error) error {
 	var err error
 	if failed := c.deputy.Do(func() { err = do() }); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// insideAs is inside, with the task's credentials.
+func (c *call) insideAs(do func() error) error {
+	var err error
+	if failed := c.deputy.DoAs(&c.n, func() { err = do() }); failed != nil {
 		return failed
 	}
 	return err

@@ -12,7 +12,7 @@ import (
 type credentials struct{ process, uid, gid int }
 
 // identify has the messages of a Unix socket tell of the task, in whose place the kernel would put us. To name another
-// process is a privilege; without it the users must be the same, and the process is ours.
+// process is a privilege; without it the process is ours.
 func (c *call) identify(m *message, send func(control []byte) error) error {
 	if c.socket.domain != unix.AF_UNIX || m.sent > 0 {
 		return send(m.control)
@@ -22,8 +22,9 @@ func (c *call) identify(m *message, send func(control []byte) error) error {
 		return unix.ESRCH // dying
 	}
 	err = send(append(m.control[:len(m.control):len(m.control)], s.credentials.control()...))
-	if errors.Is(err, unix.EPERM) && s.uid == os.Getuid() && s.gid == os.Getgid() {
-		return send(m.control)
+	if errors.Is(err, unix.EPERM) {
+		s.credentials.process = os.Getpid()
+		err = send(append(m.control[:len(m.control):len(m.control)], s.credentials.control()...))
 	}
 	return err
 }

@@ -27,6 +27,7 @@ type part struct {
 // they are sent, as they do in the kernel.
 type message struct {
 	to      []byte // an address for the kernel, nil for none
+	path    string // or the path of a Unix socket
 	parts   []part
 	total   int
 	control []byte // to be given with the first byte
@@ -45,12 +46,16 @@ func (c *call) newMessage(pointer uint64, size int) (*message, error) {
 		return &message{}, nil // nor does this
 	case c.socket.domain == unix.AF_UNIX && c.socket.kind == unix.SOCK_STREAM:
 		return nil, unix.EISCONN
-	case c.socket.transport() == 0:
+	case c.socket.domain != unix.AF_UNIX && c.socket.transport() == 0:
 		return nil, errDenied
 	}
 	raw, err := c.readRaw(pointer, size)
 	if err != nil {
 		return nil, err
+	}
+	if c.socket.domain == unix.AF_UNIX {
+		c.path, err = c.parsePath(raw)
+		return &message{path: c.path}, err
 	}
 	if binary.NativeEndian.Uint16(raw) == unix.AF_UNSPEC {
 		if c.socket.domain == unix.AF_INET6 {

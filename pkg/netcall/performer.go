@@ -20,15 +20,17 @@ type Performer struct {
 	judge     *network.Judge
 	narrowing *network.Narrowing
 	deputy    *deputy.Deputy
+	unix      *Unix // nil where no Unix socket is granted
 	queue     queue
 
 	// modes is held while a socket of a task may be non-blocking because of us.
 	modes sync.Mutex
 }
 
-// New makes a performer whose calls are made inside the deputy's domain. What the judge grants may be narrowed.
-func New(judge *network.Judge, narrowing *network.Narrowing, deputy *deputy.Deputy) *Performer {
-	return &Performer{judge: judge, narrowing: narrowing, deputy: deputy}
+// New makes a performer whose calls are made inside the deputy's domain. What the judge and unix grant may be narrowed;
+// unix is nil for no Unix socket.
+func New(judge *network.Judge, narrowing *network.Narrowing, deputy *deputy.Deputy, unix *Unix) *Performer {
+	return &Performer{judge: judge, narrowing: narrowing, deputy: deputy, unix: unix}
 }
 
 // errDenied says that the rules do not grant something.
@@ -38,11 +40,12 @@ var errDenied = fmt.Errorf("the rules about the network do not grant it: %w", un
 // may set it right.
 func (p *Performer) Handle(n *notify.Notification) supervise.Action {
 	c, err := p.newCall(n)
+	if err == nil {
+		err = c.checkPath()
+		c.close()
+	}
 	if errors.Is(err, errDenied) {
 		return supervise.Fail(errnoOf(err))
-	}
-	if err == nil {
-		c.close()
 	}
 	return supervise.Continue()
 }
@@ -77,7 +80,13 @@ func notPanicking(n *notify.Notification, err *error) {
 }
 
 // Close ends the waits of calls, without answers. No task of the sandbox may be left.
-func (p *Performer) Close() { p.queue.close() }
+func (p *Performer) Close() error {
+	p.queue.close()
+	if p.unix == nil {
+		return nil
+	}
+	return p.unix.Binder.Close()
+}
 
 // An operation is what is done with a socket.
 type operation interface {
@@ -96,6 +105,7 @@ type call struct {
 	*Performer
 	n        notify.Notification
 	socket   *socket
+	path     string        // of the Unix socket that it is about, if it is about one
 	passed   []int         // duplicates of descriptors that are sent
 	patience time.Duration // 0 for ever
 	deadline time.Time

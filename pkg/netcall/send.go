@@ -166,8 +166,8 @@ func (o *sending) send(c *call, m *message, left *int) error {
 		}
 		var count int
 		err = c.identify(m, func(control []byte) error {
-			return c.inside(func() (err error) {
-				count, err = m.transmit(c.socket.fd, data, control, o.flags|unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+			return c.deliver(m, func(to []byte) (err error) {
+				count, err = m.transmit(c.socket.fd, to, data, control, o.flags|unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 				return err
 			})
 		})
@@ -192,6 +192,14 @@ func (o *sending) send(c *call, m *message, left *int) error {
 	}
 }
 
+// deliver does something with the address of a message where it may be used.
+func (c *call) deliver(m *message, do func(to []byte) error) error {
+	if m.path != "" {
+		return c.reach(m.path, do)
+	}
+	return c.inside(func() error { return do(m.to) })
+}
+
 // waits reports whether the kernel would wait to send more.
 func (o *sending) waits(c *call) bool {
 	if o.flags&unix.MSG_DONTWAIT != 0 {
@@ -212,13 +220,13 @@ func (c *call) breakPipe() error {
 }
 
 // transmit is sendmsg(2).
-func (m *message) transmit(fd int, data, control []byte, flags int) (int, error) {
+func (m *message) transmit(fd int, to, data, control []byte, flags int) (int, error) {
 	part := unix.Iovec{Base: unsafe.SliceData(data)}
 	part.SetLen(len(data))
 	header := unix.Msghdr{Iov: &part}
 	header.SetIovlen(1)
-	if m.to != nil {
-		header.Name, header.Namelen = &m.to[0], uint32(len(m.to))
+	if to != nil {
+		header.Name, header.Namelen = &to[0], uint32(len(to))
 	}
 	if len(control) > 0 && m.sent == 0 {
 		header.Control = &control[0]

@@ -86,7 +86,20 @@ func NewPlan(rules *policy.Network, tcp bool) Plan {
 	if p.Protocols != 0 && p.Send == Denied {
 		p.Send = Kernel // of sockets that are connected
 	}
+	if len(rules.UnixAllow) > 0 {
+		p.superviseUnix()
+	}
 	return p
+}
+
+// superviseUnix lets Unix sockets be made, of all kinds, so that all calls with an address are judged. A Unix socket
+// listens only once it is bound, a TCP one also before.
+func (p *Plan) superviseUnix() {
+	p.Connect, p.Send, p.Bind = Supervised, Supervised, Supervised
+	if p.Listen == Denied {
+		p.Listen = supervisedUnless(p.Protocols&policy.TCP == 0)
+	}
+	p.Protocols |= policy.Unix
 }
 
 func supervisedUnless(kernel bool) Access {
@@ -114,7 +127,7 @@ func landlockPorts(ports policy.Ports) policy.Ports {
 
 // allowing are the rules that allow something.
 func allowing(rules *policy.Network) []policy.NetRule {
-	if len(rules.Allow) == 0 && len(rules.Deny) > 0 {
+	if len(rules.Allow) == 0 && len(rules.UnixAllow) == 0 && len(rules.Deny) > 0 {
 		return []policy.NetRule{{Protocols: policy.TCP | policy.UDP | policy.ICMP, Ports: policy.AllPorts()}}
 	}
 	return rules.Allow

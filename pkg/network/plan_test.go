@@ -17,7 +17,7 @@ func ports(text string) policy.Ports {
 }
 
 func TestPlan(t *testing.T) {
-	const tcp, udp, icmp = policy.TCP, policy.UDP, policy.ICMP
+	const tcp, udp, icmp, unix = policy.TCP, policy.UDP, policy.ICMP, policy.Unix
 	any := policy.AllPorts()
 	for name, test := range map[string]struct {
 		allow, deny, allowBind, denyBind []string
@@ -62,6 +62,16 @@ func TestPlan(t *testing.T) {
 		"any port but 0":      {allowBind: []string{"1-65535"}, want: Plan{Calls{tcp, Denied, Kernel, Supervised, Supervised}, nil, any}},
 		"every port":          {allowBind: []string{"*"}, want: Plan{Calls{tcp, Denied, Kernel, Kernel, Kernel}, nil, any}},
 		"all but one to bind": {denyBind: []string{"22"}, want: Plan{Calls{tcp, Denied, Kernel, Supervised, Kernel}, nil, any}},
+		"Unix sockets":        {allow: []string{"unix:///run"}, want: Plan{Calls{unix, Supervised, Supervised, Supervised, Kernel}, nil, nil}},
+		"Unix sockets less some, and no address": {allow: []string{"unix:///run"}, deny: []string{"unix:///run/s", "10.0.0.1"},
+			want: Plan{Calls{unix, Supervised, Supervised, Supervised, Kernel}, nil, nil}},
+		"Unix sockets that are denied": {deny: []string{"unix:///run"}},
+		"Unix sockets and TCP ports": {allow: []string{"unix:///run", "tcp://*:80"},
+			want: Plan{Calls{tcp | unix, Supervised, Supervised, Supervised, Supervised}, ports("80"), nil}},
+		"Unix sockets and every port": {allow: []string{"unix:///run"}, allowBind: []string{"*"},
+			want: Plan{Calls{tcp | unix, Supervised, Supervised, Supervised, Kernel}, nil, any}},
+		"all but a port and a Unix socket": {deny: []string{"tcp://*:25", "unix:///run"},
+			want: Plan{Calls{tcp | udp | icmp, Supervised, Kernel, Supervised, Denied}, any, nil}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := policy.Policy{NetAllow: test.allow, NetDeny: test.deny, NetAllowBind: test.allowBind, NetDenyBind: test.denyBind}

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// expanded replaces ${NAME} in every string. In a path every name must be known; elsewhere, in a script for sh say, the
-// other ones stay.
-func expanded(value any, variables map[string]string, isPath bool) (any, *Error) {
+// expanded replaces ${NAME} in every string of a field. In a path every name must be known; elsewhere, in a script for sh
+// say, the other ones stay.
+func expanded(field string, value any, variables map[string]string) (any, *Error) {
 	switch value := value.(type) {
 	case string:
-		return expandedText(value, variables, isPath)
+		return expandedText(field, value, variables)
 	case []any:
 		list := make([]any, len(value))
 		for i := range value {
 			var err *Error
-			if list[i], err = expanded(value[i], variables, isPath); err != nil {
+			if list[i], err = expanded(field, value[i], variables); err != nil {
 				return nil, err
 			}
 		}
@@ -25,7 +25,7 @@ func expanded(value any, variables map[string]string, isPath bool) (any, *Error)
 		table := make(map[string]any, len(value))
 		for name := range value {
 			var err *Error
-			if table[name], err = expanded(value[name], variables, isPath); err != nil {
+			if table[name], err = expanded(field, value[name], variables); err != nil {
 				return nil, err
 			}
 		}
@@ -34,8 +34,17 @@ func expanded(value any, variables map[string]string, isPath bool) (any, *Error)
 	return value, nil
 }
 
-func expandedText(text string, variables map[string]string, isPath bool) (string, *Error) {
-	if isPath && (text == "~" || strings.HasPrefix(text, "~/")) {
+// pathIn is the path that a text of a field is, or has behind unix://.
+func pathIn(field, text string) (path string, ok bool) {
+	if slices.Contains(ruleFields, field) {
+		return strings.CutPrefix(text, unixScheme)
+	}
+	return text, slices.Contains(pathFields, field)
+}
+
+func expandedText(field, text string, variables map[string]string) (string, *Error) {
+	path, isPath := pathIn(field, text)
+	if isPath && (path == "~" || strings.HasPrefix(path, "~/")) {
 		return "", &Error{Value: text, Problem: "begins with ~, which only shells expand", Hint: "write ${HOME}"}
 	}
 	var done strings.Builder

@@ -76,7 +76,7 @@ func syntaxError(file string, err error) error {
 
 // fieldValue expands the variables of a value, and checks that it is of the field's type.
 func fieldValue(field string, value any, variables map[string]string) (any, *Error) {
-	value, err := expanded(value, variables, slices.Contains(pathFields, field))
+	value, err := expanded(field, value, variables)
 	if err != nil {
 		return nil, err
 	}

@@ -92,7 +92,7 @@ func TestWrongNetRules(t *testing.T) {
 		{"http://example.com:80", `"http://example.com:80" has an unknown protocol "http"; write "host:80" for HTTP, "host:443" for HTTPS`},
 		{"TCP://example.com:80", `"TCP://example.com:80" has an unknown protocol "TCP"; did you mean tcp://?`},
 		{"tpc://example.com:80", `"tpc://example.com:80" has an unknown protocol "tpc"; did you mean tcp://?`},
-		{"://x:80", `"://x:80" has an unknown protocol ""; tcp, udp and icmp are known; without one a rule is about TCP and UDP`},
+		{"://x:80", `"://x:80" has an unknown protocol ""; tcp, udp, icmp and unix are known; without one a rule is about TCP and UDP`},
 		{"tcp://", `"tcp://" has no host; write host:port, as in "example.com:443", "10.0.0.0/8:80,8000-8010", "[::1]:53", "udp://*:123" or "icmp://10.0.0.1"`},
 		{"tcp://:", `"tcp://:" has an empty port; ports are numbers up to 65535, as in "80", "8000-8010" or "80,443", or "*" for any`},
 		{":", `":" has an empty port; ports are numbers up to 65535, as in "80", "8000-8010" or "80,443", or "*" for any`},

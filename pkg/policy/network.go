@@ -9,6 +9,7 @@ const (
 	TCP  Protocols = 1 << iota // stream sockets over IP
 	UDP                        // datagram sockets over IP
 	ICMP                       // ping sockets, see icmp(7); never raw ones
+	Unix                       // sockets with a path, see unix(7); no NetRule is about them
 )
 
 // NetRule is one entry of net_allow or net_deny: peers by protocol, address and port.
@@ -24,14 +25,19 @@ func (r NetRule) AnyAddress() bool { return r.Host == "" && !r.Prefix.IsValid() 
 
 // Network is the rules of a policy about the network, read. The zero value allows nothing.
 type Network struct {
-	// Allow and Deny are about peers. Deny wins. With Deny alone, what it does not name is allowed.
+	// Allow and Deny are about peers by address. Deny wins. With Deny alone, and no UnixAllow either, what it does not
+	// name is allowed.
 	Allow, Deny []NetRule
+	// UnixAllow and UnixDeny are paths: of Unix sockets, and of folders with all that are beneath. UnixDeny wins.
+	UnixAllow, UnixDeny []string
 	// Bind are the ports that may be bound.
 	Bind Ports
 }
 
 // Closed reports whether nothing at all is allowed.
-func (n *Network) Closed() bool { return len(n.Allow) == 0 && len(n.Deny) == 0 && len(n.Bind) == 0 }
+func (n *Network) Closed() bool {
+	return len(n.Allow) == 0 && len(n.Deny) == 0 && len(n.UnixAllow) == 0 && len(n.Bind) == 0
+}
 
 // Network reads the rules about the network. A policy that was checked gives no error.
 func (p *Policy) Network() (*Network, error) {
@@ -44,21 +50,12 @@ func (p *Policy) Network() (*Network, error) {
 
 func (p *Policy) network() (*Network, *Error) {
 	n := &Network{}
-	for _, text := range p.NetAllow {
-		rule, err := parseNetRule(text, false)
-		if err != nil {
-			err.Field = "net_allow"
-			return nil, err
-		}
-		n.Allow = append(n.Allow, rule)
+	var err *Error
+	if n.Allow, n.UnixAllow, err = ruleList("net_allow", p.NetAllow, false); err != nil {
+		return nil, err
 	}
-	for _, text := range p.NetDeny {
-		rule, err := parseNetRule(text, true)
-		if err != nil {
-			err.Field = "net_deny"
-			return nil, err
-		}
-		n.Deny = append(n.Deny, rule)
+	if n.Deny, n.UnixDeny, err = ruleList("net_deny", p.NetDeny, true); err != nil {
+		return nil, err
 	}
 	allowed, err := bindPorts("net_allow_bind", p.NetAllowBind)
 	if err != nil {

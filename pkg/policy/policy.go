@@ -27,7 +27,8 @@ type Policy struct {
 	ExtraAllowSyscalls []string
 
 	// NetAllow (net_allow) lists the peers that may be reached, and NetDeny (net_deny) those that may not, which wins:
-	// "host:port" and its variants, see docs/network.md. With neither none is, with NetDeny alone all others are.
+	// "host:port" and its variants, "unix://PATH", see docs/network.md. With neither none is, with NetDeny alone all
+	// others are but Unix sockets.
 	NetAllow, NetDeny []string
 	// NetAllowBind (net_allow_bind) lists the ports that may be bound, and NetDenyBind (net_deny_bind) those that may
 	// not: "80", "8000-8010", "80,443", or "*" alone. Empty lists mean what they mean for peers.

@@ -85,6 +85,9 @@ var profileKeys = []profileKey{
 // pathFields are the fields in which every ${NAME} must be known.
 var pathFields = []string{"fs_readable", "fs_writable", "fs_denied", "cwd", execField}
 
+// ruleFields are those whose entries have a path behind unix://.
+var ruleFields = []string{"net_allow", "net_deny"}
+
 // sections are the names of the schema's sections, with the key outside of them.
 func sections() []string {
 	names := map[string]bool{extendsKey: true}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"fmt"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -82,13 +83,22 @@ func isLoose(fd int) bool {
 	return err != nil && !(option(unix.SO_DOMAIN) == unix.AF_UNIX && option(unix.SO_ACCEPTCONN) == 1)
 }
 
-// performNetwork lets a performer have the calls that the supervisor judges. Where handlers are asked as well, it
-// refuses first what is not granted.
-func performNetwork(plan network.Plan, judge *network.Judge, narrowing *network.Narrowing, d *deputy.Deputy, chains map[int]supervise.Chain) *netcall.Performer {
+// performNetwork lets a performer have the calls that the supervisor judges, if there are any. Where handlers are asked
+// as well, it refuses first what is not granted.
+func (p *preparation) performNetwork(d *deputy.Deputy) (*netcall.Performer, error) {
+	plan, chains := p.network, p.chains
 	if !plan.Supervised() {
-		return nil
+		return nil, nil
 	}
-	performer := netcall.New(judge, narrowing, d)
+	var sockets *netcall.Unix
+	if p.sockets != nil {
+		binder, err := newDeputy(p.spec.Ruleset, p.sockets.Fd())
+		if err != nil {
+			return nil, err
+		}
+		sockets = &netcall.Unix{Places: p.sockets, Binder: binder}
+	}
+	performer := netcall.New(p.judge, p.process.narrowing, d, sockets)
 	for name, access := range map[string]network.Access{"connect": plan.Connect, "bind": plan.Bind, "listen": plan.Listen,
 		"sendto": plan.Send, "sendmsg": plan.Send, "sendmmsg": plan.Send} {
 		nr, err := seccomp.Native().Number(name)
@@ -102,5 +112,20 @@ func performNetwork(plan network.Plan, judge *network.Judge, narrowing *network.
 		chain.Performer = performer
 		chains[nr] = chain
 	}
-	return performer
+	return performer, nil
+}
+
+// newDeputy makes a deputy inside the rulesets, which stay the caller's.
+func newDeputy(rulesets ...int) (*deputy.Deputy, error) {
+	kept := make([]int, len(rulesets))
+	for i, ruleset := range rulesets {
+		var err error
+		if kept[i], err = unix.FcntlInt(uintptr(ruleset), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			for _, fd := range kept[:i] {
+				unix.Close(fd)
+			}
+			return nil, fmt.Errorf("keep the ruleset: %w", err)
+		}
+	}
+	return deputy.New(kept...), nil
 }

@@ -28,9 +28,10 @@ type preparation struct {
 	chains   map[int]supervise.Chain
 	optional map[int]bool // the calls that the policy may deny although a chain is about them
 	network  network.Plan
-	judge    *network.Judge // of what the kernel does not judge alone
-	loose    bool           // see Command.passesLoose
-	hosts    hosts.File     // what the command finds in /etc/hosts, when the rules have names
+	judge    *network.Judge    // of what the kernel does not judge alone
+	sockets  *landlock.Sockets // nil where no Unix socket is granted
+	loose    bool              // see Command.passesLoose
+	hosts    hosts.File        // what the command finds in /etc/hosts, when the rules have names
 	spec     launch.Spec
 	open     []interface{ Close() error }
 }
@@ -119,6 +120,12 @@ func (p *preparation) confine(rules *policy.Policy) error {
 	abi, err := landlock.ABI()
 	if err != nil {
 		return err
+	}
+	if p.sockets, err = landlock.NewSockets(rules); err != nil {
+		return err
+	}
+	if p.sockets != nil {
+		p.own(p.sockets)
 	}
 	ruleset, err := landlock.Build(rules, abi)
 	if err != nil {

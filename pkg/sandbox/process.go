@@ -261,7 +261,7 @@ func (p *Process) finish() {
 	if p.supervisor != nil {
 		p.note(p.supervisor.Close())
 		if p.network != nil {
-			p.network.Close()
+			p.note(p.network.Close())
 		}
 		p.note(p.deputy.Close())
 		if p.served != nil {

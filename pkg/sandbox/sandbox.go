@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"sandlock/pkg/deputy"
 	"sandlock/pkg/launch"
 	"sandlock/pkg/limits"
 	"sandlock/pkg/notify"
@@ -108,15 +105,15 @@ func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 				return nil, nil, errors.Join(err, listener.Close(), p.Close())
 			}
 		}
-		ruleset, err := unix.FcntlInt(uintptr(preparation.spec.Ruleset), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			return nil, nil, errors.Join(fmt.Errorf("keep the ruleset: %w", err), listener.Close(), p.Close())
+		if p.deputy, err = newDeputy(preparation.spec.Ruleset); err != nil {
+			return nil, nil, errors.Join(err, listener.Close(), p.Close())
 		}
-		p.deputy = deputy.New(ruleset)
 		if id := preparation.spec.Identity; id != nil {
 			p.deputy.ShowAs(id.UID, id.GID)
 		}
-		p.network = performNetwork(preparation.network, preparation.judge, p.narrowing, p.deputy, preparation.chains)
+		if p.network, err = preparation.performNetwork(p.deputy); err != nil {
+			return nil, nil, errors.Join(err, listener.Close(), p.deputy.Close(), p.Close())
+		}
 		p.supervise(supervise.New(listener, preparation.chains, p.launched.Reaper, p.Kill))
 	}
 	return p, nil, nil

@@ -15,10 +15,12 @@ import (
 //     and the supervisor do not know MPTCP, SCTP and the like. Where no network
 //     is granted at all, Unix stream and seqpacket sockets can be made, for
 //     programs that expect it; they cannot be connected or bound. Where connect
-//     may be the kernel's, they could be, so there they cannot be made.
+//     may be the kernel's, they could be, so there they cannot be made. Where some
+//     path is granted all kinds can, and every address is judged.
 //   - socketpair: Unix stream and seqpacket sockets. A datagram socket of a pair
-//     sends to any address, although it is connected (tested on Linux 6.18); a
-//     stream socket refuses an address in sendmsg, a seqpacket socket ignores it.
+//     sends to any address, although it is connected (tested on Linux 6.18), so it
+//     can be made only where addresses are judged; a stream socket refuses an
+//     address in sendmsg, a seqpacket socket ignores it.
 //   - connect, bind, listen: as planned. A listen without a bind is one to a port
 //     that the kernel picks.
 //   - sendto, sendmsg, sendmmsg: TCP fast open connects past Landlock's rules
@@ -39,6 +41,9 @@ func networkRules(calls network.Calls) map[string]Verdict {
 		"listen":     accessVerdict(calls, calls.Listen),
 		"socket":     {Action: Allow, check: grantedSockets(calls.Protocols)},
 		"socketpair": {Action: Allow, check: &foreignSocket},
+	}
+	if calls.Protocols&policy.Unix != 0 {
+		rules["socketpair"] = Verdict{Action: Allow, check: &foreignFamily}
 	}
 	if calls.Closed() {
 		rules["socket"] = Verdict{Action: Allow, check: &foreignSocket}
@@ -79,13 +84,28 @@ var foreignSocket = check{
 	when: "it is not a Unix stream or seqpacket socket",
 	then: Errno(unix.EACCES),
 	emit: func(a *assembler, yes, no label) label {
-		seqpacket := a.branch(bpf.JumpEqual, unix.SOCK_SEQPACKET, no, yes)
-		stream := a.branch(bpf.JumpEqual, unix.SOCK_STREAM, no, seqpacket)
-		masked := a.mask(socketTypeMask, stream)
-		loadType := a.load(argLow(1), masked)
-		family := a.branch(bpf.JumpEqual, unix.AF_UNIX, loadType, yes)
-		return a.load(argLow(0), family)
+		kind := unixKind(a, []uint32{unix.SOCK_SEQPACKET, unix.SOCK_STREAM}, yes, no)
+		return a.load(argLow(0), a.branch(bpf.JumpEqual, unix.AF_UNIX, kind, yes))
 	},
+}
+
+var unixKinds = []uint32{unix.SOCK_STREAM, unix.SOCK_DGRAM, unix.SOCK_SEQPACKET}
+
+var foreignFamily = check{
+	when: "it is no Unix socket",
+	then: Errno(unix.EACCES),
+	emit: func(a *assembler, yes, no label) label {
+		return a.load(argLow(0), a.branch(bpf.JumpEqual, unix.AF_UNIX, unixKind(a, unixKinds, yes, no), yes))
+	},
+}
+
+// unixKind singles out other types of sockets than the given ones.
+func unixKind(a *assembler, types []uint32, yes, no label) label {
+	next := yes
+	for _, number := range types {
+		next = a.branch(bpf.JumpEqual, number, no, next)
+	}
+	return a.load(argLow(1), a.mask(socketTypeMask, next))
 }
 
 // grantedSockets singles out the sockets that are not granted.
@@ -119,8 +139,11 @@ func grantedSockets(protocols policy.Protocols) *check {
 				return a.load(argLow(1), a.mask(socketTypeMask, next))
 			}
 			six := a.branch(bpf.JumpEqual, unix.AF_INET6, kinds(unix.IPPROTO_ICMPV6), yes)
-			four := a.branch(bpf.JumpEqual, unix.AF_INET, kinds(unix.IPPROTO_ICMP), six)
-			return a.load(argLow(0), four)
+			next := a.branch(bpf.JumpEqual, unix.AF_INET, kinds(unix.IPPROTO_ICMP), six)
+			if protocols&policy.Unix != 0 {
+				next = a.branch(bpf.JumpEqual, unix.AF_UNIX, unixKind(a, unixKinds, yes, no), next)
+			}
+			return a.load(argLow(0), next)
 		},
 	}
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.programs import Program
-from tests.support.sockets import DGRAM, MakeServer, family_of, has_ipv6
+from tests.support.sockets import DGRAM, STREAM, MakeServer, family_of, has_ipv6
+from tests.support.unix_sockets import AF_UNIX, MakeUnixServer
 
 
 @pytest.fixture
@@ -50,6 +52,26 @@ def make_server() -> Iterator[MakeServer]:
         servers.append(socket.socket(family_of(host)))
         servers[-1].bind((host, port))
         servers[-1].listen(backlog)
+        servers[-1].setblocking(False)
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def make_unix_server() -> Iterator[MakeUnixServer]:
+    """Make Unix sockets at paths, whose folders are made as well."""
+    servers: list[socket.socket] = []
+
+    def make(path: Path, kind: int = STREAM, backlog: int = 128) -> socket.socket:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        servers.append(socket.socket(AF_UNIX, kind))
+        servers[-1].bind(os.fspath(path))
+        path.chmod(0o777)  # for a command that becomes another user
+        if kind != DGRAM:
+            servers[-1].listen(backlog)
         servers[-1].setblocking(False)
         return servers[-1]
 
