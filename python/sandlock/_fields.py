@@ -43,11 +43,11 @@ class Fields:
 
     net_allow: Sequence[str] = field(default_factory=list)
     """Peers that may be reached, such as ``"example.com:443"``, ``"10.0.0.0/8:80,8000-8010"``, ``":443"``,
-    ``"tcp://[::1]:80"``, ``"udp://*:*"`` or ``"icmp://10.0.0.1"``. Without a protocol a rule is about TCP and UDP. See
-    docs/network.md for what of it can be enforced; the rest is a PolicyError."""
+    ``"tcp://[::1]:80"``, ``"udp://*:*"`` or ``"icmp://10.0.0.1"``. Without a protocol a rule is about TCP and UDP.
+    ``"unix://PATH"`` is a Unix socket, or a folder with all that are beneath. See docs/network.md."""
     net_deny: Sequence[str] = field(default_factory=list)
-    """Peers that may not be reached, by address, network or ``*``; wins over ``net_allow``. Without ``net_allow`` all
-    others may be."""
+    """Peers that may not be reached, by address, network, ``*`` or ``unix://PATH``; wins over ``net_allow``. Without
+    ``net_allow`` all others may be, but for Unix sockets."""
     net_allow_bind: Sequence[int | str] = field(default_factory=list)
     """Ports that may be bound: numbers, ``"8000-8010"``, ``"80,443"``, or ``"*"`` alone. 0 is one that the kernel
     picks."""

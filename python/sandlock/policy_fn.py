@@ -82,7 +82,7 @@ class SyscallEvent:
     parent_pid: int = 0
     """Its parent."""
     host: str | None = None
-    """The address of the peer, or the one that is bound; for the network only."""
+    """The address of the peer, or the one that is bound; for the network only, and None for a Unix socket."""
     port: int = 0
     """The port that belongs to it."""
     argv: tuple[str, ...] | None = None
@@ -113,7 +113,7 @@ class PolicyContext:
     def restrict_network(self, ips: Iterable[str]) -> None:
         """Let the command reach no other addresses or networks than these from now on; ``[]`` is none.
 
-        It holds for calls that name an address. What is connected stays connected.
+        It holds for calls that name an address; no Unix socket is among them. What is connected stays connected.
 
         Raises:
             ValueError: an entry is no address and no network, such as ``"192.0.2.1"`` and ``"2001:db8::/32"``.

@@ -8,8 +8,8 @@ NETWORK = [
     Mutant(
         "only Unix sockets where the network is closed",
         "pkg/seccomp/network.go",
-        "unix.AF_UNIX, loadType, yes)",
-        "unix.AF_UNIX, loadType, no)",
+        "unix.AF_UNIX, kind, yes))",
+        "unix.AF_UNIX, kind, no))",
         ESCAPES + "test_network.py::test_socket",
     ),
     Mutant(
@@ -18,6 +18,27 @@ NETWORK = [
         "func (o *connecting) try(c *call) (int64, error) {",
         "func (o *connecting) try(c *call) (int64, error) {\n\tc.read(o.to.raw, c.n.Args()[1])",
         "tests/network/test_connect.py::test_memory_that_changes_after_the_check",
+    ),
+    Mutant(
+        "where a Unix socket is is judged",
+        "pkg/netcall/unix.go",
+        "if !c.unix.Places.Grants(name) {",
+        "if false {",
+        "tests/network/test_unix.py::test_where_a_path_leads",
+    ),
+    Mutant(
+        "the path of a Unix socket is followed once",
+        "pkg/netcall/unix.go",
+        "unix.AF_UNIX), link...))",
+        "unix.AF_UNIX), path...))",
+        "tests/network/test_unix.py::test_swapped_between_check_and_use",
+    ),
+    Mutant(
+        "Unix sockets are bound where it is granted",
+        "pkg/sandbox/network.go",
+        "newDeputy(p.spec.Ruleset, p.sockets.Fd())",
+        "newDeputy(p.spec.Ruleset)",
+        "tests/network/test_unix_bind.py::test_where",
     ),
     Mutant(
         "denied addresses win",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from sandlock._peers import peer_of
 from tests.support.programs import Program
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
 from tests.support.sockets import MakeServer, port_of, received, sockaddr, was_reached
+from tests.support.unix_sockets import MakeUnixServer, unix_rule
 
 CONNECT = """if True:
     import errno, os, socket, sys
@@ -152,6 +154,45 @@ def test_restrict_network(port: int, ips: list[str], expected: list[bytes]) -> N
     script = RESTRICT + "    print(reach(*sys.argv[2:0:-1])); print(*restrict_and_tell())"
     result = python(script, port, *HOSTS, policy_fn=function, net_allow=[f"127.0.0.0/8:{port}"])
     assert result.stdout.split() == [b"reached", *expected], result.stderr
+
+
+def test_unix_sockets(tmp_path: Path, make_unix_server: MakeUnixServer) -> None:
+    """They have no host, and are none of the addresses that a restriction leaves; what it adds does not bring them back."""
+    path = tmp_path / "run" / "s"
+    make_unix_server(path)
+
+    def restrict(ctx: PolicyContext, event: SyscallEvent) -> None:
+        ctx.restrict_network(["127.0.0.1", "0.0.0.0/0", "::/0"])
+        ctx.grant_network(["127.0.0.2"])
+
+    function = OnMkdir(restrict)
+    script = (
+        RESTRICT
+        + """
+    def try_it(call, path):
+        try: call(path)
+        except OSError as error: return errno.errorcode[error.errno]
+        return "reached"
+    def unix(kind=socket.SOCK_STREAM): return socket.socket(socket.AF_UNIX, kind)
+    print(try_it(unix().connect, sys.argv[1]))
+    restrict()
+    print(try_it(unix().connect, sys.argv[1]), try_it(lambda to: unix(socket.SOCK_DGRAM).sendto(b"x", to), sys.argv[1]))
+    """
+    )
+    result = python(script, path, policy_fn=function, net_allow=[unix_rule(path.parent)])
+    assert result.stdout.split() == [b"reached", b"EACCES", b"EACCES"], result.stderr
+    assert [(event.syscall, event.host, event.port) for event in function.events] == [("connect", None, 0)]
+
+
+def test_the_function_refuses_a_unix_socket(tmp_path: Path, make_unix_server: MakeUnixServer) -> None:
+    server = make_unix_server(tmp_path / "s")
+    script = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    box = tool_sandbox(
+        PYTHON_PATHS, policy_fn=lambda event, ctx: event.category == "network", net_allow=[unix_rule(tmp_path)]
+    )
+    result = box.run([sys.executable, "-Ic", script, tmp_path / "s"], timeout=60)
+    assert b"PermissionError: [Errno 1]" in result.stderr
+    assert not was_reached(server)
 
 
 def test_grant_network_never_goes_beyond_the_policy(port: int) -> None:
