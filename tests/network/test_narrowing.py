@@ -157,7 +157,7 @@ def test_restrict_network(port: int, ips: list[str], expected: list[bytes]) -> N
 
 
 def test_unix_sockets(tmp_path: Path, make_unix_server: MakeUnixServer) -> None:
-    """They have no host, and are none of the addresses that a restriction leaves; what it adds does not bring them back."""
+    """They have no host, and are none of the addresses that a restriction leaves or adds."""
     path = tmp_path / "run" / "s"
     make_unix_server(path)
 

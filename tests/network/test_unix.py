@@ -9,10 +9,12 @@ import struct
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandlock import Handler, HandlerCtx, NotifAction
+from sandlock._request import StrPath
 from sandlock.audit import audit
 from tests.support.acts import Act, Back, act
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
@@ -23,13 +25,13 @@ O_PATH = 0x200000
 SO_PEERGROUPS = 59
 
 
-def connect(acts: Path, *paths: str | bytes | Path, kind: int = STREAM, **fields: object) -> list[str]:
+def connect(acts: Path, *paths: StrPath, kind: int = STREAM, **fields: Any) -> list[str]:
     """Connect to each path, and return the errors."""
     calls: list[tuple[object, ...]] = []
     for path in paths:
         name = unix_name(path)
         calls += [("socket", AF_UNIX, kind, 0), ("connect", Back(1), name, len(name))]
-    return errors(act(tool_sandbox([acts], **fields), acts, calls))[1::2]  # type: ignore[arg-type]
+    return errors(act(tool_sandbox([acts], **fields), acts, calls))[1::2]
 
 
 def errors(done: list[Act]) -> list[str]:
@@ -55,7 +57,7 @@ def test_a_folder_is_granted(acts: Path, tmp_path: Path, make_unix_server: MakeU
 def test_denied_wins(acts: Path, tmp_path: Path, make_unix_server: MakeUnixServer) -> None:
     paths = [tmp_path / name for name in ("s", "one", "private/s", "secret/s")]
     servers = [make_unix_server(path) for path in paths]
-    fields = {
+    fields: dict[str, Any] = {
         "net_allow": [unix_rule(tmp_path)],
         "net_deny": [unix_rule(tmp_path / "private"), unix_rule(tmp_path / "one")],
         "fs_denied": [tmp_path / "secret"],
@@ -66,7 +68,7 @@ def test_denied_wins(acts: Path, tmp_path: Path, make_unix_server: MakeUnixServe
 
 def test_denied_alone_grants_nothing(acts: Path, tmp_path: Path, make_unix_server: MakeUnixServer) -> None:
     make_unix_server(tmp_path / "run" / "s")
-    fields = {"net_deny": [unix_rule(tmp_path / "run")]}
+    fields: dict[str, Any] = {"net_deny": [unix_rule(tmp_path / "run")]}
     assert connect(acts, tmp_path / "run" / "s", **fields) == ["EACCES"]
     assert errors(act(tool_sandbox([acts], **fields), acts, [("socket", AF_INET, STREAM, 0)])) == ["EACCES"]
 
@@ -79,7 +81,7 @@ def test_where_a_path_leads(acts: Path, tmp_path: Path, make_unix_server: MakeUn
     (tmp_path / "in").symlink_to("run")
     (tmp_path / "run" / "dangling").symlink_to("nowhere")
     (tmp_path / "run" / "loop").symlink_to("loop")
-    for path, error in {
+    cases: dict[StrPath, str] = {
         tmp_path / "in" / "s": "",
         "s": "",
         "./../in/s": "",
@@ -91,8 +93,9 @@ def test_where_a_path_leads(acts: Path, tmp_path: Path, make_unix_server: MakeUn
         "loop": "ELOOP",
         "s/": "ENOTDIR",
         "s/x": "ENOTDIR",
-    }.items():
-        fields = {"net_allow": [unix_rule(tmp_path / "in")], "cwd": tmp_path / "run"}
+    }
+    for path, error in cases.items():
+        fields: dict[str, Any] = {"net_allow": [unix_rule(tmp_path / "in")], "cwd": tmp_path / "run"}
         assert (connect(acts, path, **fields), was_reached(granted)) == ([error], not error), path
     assert not was_reached(other)
 
@@ -116,7 +119,10 @@ def test_magic_links(acts: Path, tmp_path: Path, make_unix_server: MakeUnixServe
         for process in ("self", os.getpid())
         for link, path in (("root", tmp_path / "run" / "s"), ("cwd", "/s"), (f"fd/{other.fileno()}", ""))
     ]
-    calls = [*opened, *(call for name in names for call in (("socket", AF_UNIX, STREAM, 0), ("connect", Back(1), name, len(name))))]
+    calls = [
+        *opened,
+        *(call for name in names for call in (("socket", AF_UNIX, STREAM, 0), ("connect", Back(1), name, len(name)))),
+    ]
     box = tool_sandbox([acts], net_allow=[unix_rule(tmp_path / "run")], cwd=tmp_path / "run")
     done = errors(act(box, acts, calls))
     assert (done[:2], done[3:6:2]) == (["", ""], ["", "EACCES"])
@@ -334,7 +340,9 @@ def test_descriptors_for_the_peer(tmp_path: Path, make_unix_server: MakeUnixServ
         assert process.wait(30).success
 
 
-def test_a_socket_that_is_moved_into_a_granted_folder(acts: Path, tmp_path: Path, make_unix_server: MakeUnixServer) -> None:
+def test_a_socket_that_is_moved_into_a_granted_folder(
+    acts: Path, tmp_path: Path, make_unix_server: MakeUnixServer
+) -> None:
     """The place counts, at the time of the call; so does a server that has made its socket anew."""
     make_unix_server(tmp_path / "other" / "s")
     old = make_unix_server(tmp_path / "run" / "s")

@@ -7,6 +7,7 @@ import socket
 import struct
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,12 +17,12 @@ from tests.support.sockets import STREAM
 from tests.support.unix_sockets import AF_UNIX, unix_name, unix_rule
 
 
-def bind(acts: Path, *names: bytes, writable: Path, **fields: object) -> list[str]:
+def bind(acts: Path, *names: bytes, writable: Path, **fields: Any) -> list[str]:
     """Bind a socket to each name, and return the errors."""
     calls: list[tuple[object, ...]] = []
     for name in names:
         calls += [("socket", AF_UNIX, STREAM, 0), ("bind", Back(1), name, len(name))]
-    return errors(act(tool_sandbox([acts], [writable], **fields), acts, calls)[1::2])  # type: ignore[arg-type]
+    return errors(act(tool_sandbox([acts], [writable], **fields), acts, calls)[1::2])
 
 
 def errors(done: list[Act]) -> list[str]:
@@ -49,7 +50,7 @@ def test_where(acts: Path, tree: Path) -> None:
 def test_denied(acts: Path, tree: Path, field: str) -> None:
     """Not there, and not beside it."""
     run = tree / "work" / "run"
-    fields: dict[str, object] = {"net_allow": [unix_rule(run)], "fs_denied": [run / "private"]}
+    fields: dict[str, Any] = {"net_allow": [unix_rule(run)], "fs_denied": [run / "private"]}
     if field == "net_deny":
         fields["net_deny"] = [unix_rule(run / "private")]
     names = [unix_name(run / name) for name in ("private/s", "s", "deep/s")]
@@ -61,8 +62,12 @@ def test_the_rule_of_a_socket_is_for_connecting(acts: Path, tree: Path) -> None:
     with socket.socket(AF_UNIX) as server:
         server.bind(os.fspath(path))
         box = tool_sandbox([acts], [tree / "work"], net_allow=[unix_rule(path)])
-        calls = [("unlink", os.fspath(path)), ("socket", AF_UNIX, STREAM, 0), ("bind", Back(1), unix_name(path), 110)]
-        calls[2] = ("bind", Back(1), unix_name(path), len(unix_name(path)))
+        name = unix_name(path)
+        calls = [
+            ("unlinkat", -100, os.fspath(path), 0),
+            ("socket", AF_UNIX, STREAM, 0),
+            ("bind", Back(1), name, len(name)),
+        ]
         assert errors(act(box, acts, calls)) == ["", "", "EACCES"]
 
 

@@ -60,10 +60,12 @@ def run(folder: Path, script: str) -> Result:
 def test_every_way_to_send(tmp_path: Path, sockets: tuple[socket.socket, socket.socket]) -> None:
     script = """
 for send in (packets.sendto, lambda data, to: packets.sendmsg([data], [], 0, to)):
-    print(*(refused(send, b"x", to) for to in (granted, other, folder + "/granted/out", folder + "/none", "\\0abstract")), sep=",")
+    paths = granted, other, folder + "/granted/out", folder + "/none", "\\0abstract"
+    print(*(refused(send, b"x", path) for path in paths), sep=",")
 print(refused(packets.sendto, b"x", granted + "/"), refused(packets.send, b"x"))
 peer = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-print(refused(peer.connect, other), refused(peer.connect, granted), refused(peer.send, b"y"), refused(peer.sendto, b"x", other))
+print(refused(peer.connect, other), refused(peer.connect, granted))
+print(refused(peer.send, b"y"), refused(peer.sendto, b"x", other))
 print(libc.connect(peer.fileno(), bytes(16), 16), refused(peer.send, b"y"))  # AF_UNSPEC dissolves
 names = [ctypes.create_string_buffer(b"\\1\\0" + os.fsencode(to)) for to in (granted, granted, other, granted)]
 messages = (mmsghdr * 4)()
@@ -77,7 +79,8 @@ print(libc.sendmmsg(packets.fileno(), messages, 4, 0), [message.sent for message
         ",EACCES,EACCES,ENOENT,EACCES",
         ",EACCES,EACCES,ENOENT,EACCES",
         "ENOTDIR ENOTCONN",
-        "EACCES   EACCES",
+        "EACCES ",
+        " EACCES",
         "0 ENOTCONN",
         "2 [1, 1, 0, 0]",
     ]

@@ -70,7 +70,11 @@ logging.warning("hello")
 def test_within_the_sandbox(tmp_path: Path, script: str, expected: str) -> None:
     (tmp_path / "script.py").write_text(script)
     box = tool_sandbox(
-        [*PYTHON_PATHS, "/dev/urandom"], [tmp_path], cwd=tmp_path, env={"TMPDIR": tmp_path}, net_allow=[unix_rule(tmp_path)]
+        [*PYTHON_PATHS, "/dev/urandom"],
+        [tmp_path],
+        cwd=tmp_path,
+        env={"TMPDIR": tmp_path},
+        net_allow=[unix_rule(tmp_path)],
     )
     result = box.run([sys.executable, "script.py"], timeout=60)
     assert (result.stdout.decode(), result.stderr) == (expected, b"")

@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 from typing import Protocol
 
+from sandlock._request import StrPath
 from tests.support.sockets import STREAM
 
 AF_UNIX, SEQPACKET = int(socket.AF_UNIX), int(socket.SOCK_SEQPACKET)
@@ -18,7 +19,7 @@ class MakeUnixServer(Protocol):
     def __call__(self, path: Path, kind: int = STREAM, backlog: int = 128) -> socket.socket: ...
 
 
-def unix_name(path: str | bytes | Path) -> bytes:
+def unix_name(path: StrPath) -> bytes:
     """Return the address of a path, with a NUL byte at its end."""
     return AF_UNIX.to_bytes(2, "little") + os.fsencode(path) + b"\0"
 
