@@ -57,8 +57,8 @@ FILES = [
     Mutant(
         "what is denied is carved out",
         "pkg/landlock/denied.go",
-        "if len(paths) == 0 {",
-        "if len(paths) >= 0 {",
+        "return len(l.paths) > 0 })",
+        "return false })",
         "tests/api/test_denied.py::test_file",
     ),
     Mutant(
