@@ -4,7 +4,7 @@ EXTENSION := python/sandlock/_core.abi3.so
 EXTENSION_SOURCES := go.mod go.sum $(shell find bindings pkg -type f ! -name '*_test.go' ! -path '*/__pycache__/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fuzz soak mutants bench docs fmt lint wheels matrix clean
+.PHONY: help build demo test fuzz soak mutants sanitize audit bench docs fmt lint wheels matrix clean
 
 FUZZTIME ?= 20
 
@@ -30,6 +30,23 @@ soak: build .venv/tools ## answer ten million calls of a thousand sandboxes, wit
 
 mutants: build .venv/tools ## switch off one protection at a time, and see that a test fails; ARGS="WORD" picks some
 	$(BIN)/python -m tests.mutants $(ARGS)
+
+HARNESS := pkg/launch/testdata/harness.c
+HARNESS_FLAGS := -g -O1 -Wall -Wextra -Werror -fno-stack-protector -Ipkg/launch
+
+sanitize: ## run the C code under AddressSanitizer, UBSan and valgrind, and the Go tests around it with -asan
+	mkdir -p build/sanitize
+	gcc $(HARNESS_FLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -o build/sanitize/asan $(HARNESS)
+	timeout 300 build/sanitize/asan
+	gcc $(HARNESS_FLAGS) -fsanitize=undefined -fsanitize-undefined-trap-on-error -o build/sanitize/ubsan $(HARNESS)
+	timeout 300 build/sanitize/ubsan
+	gcc $(HARNESS_FLAGS) -o build/sanitize/plain $(HARNESS)
+	timeout 300 valgrind --quiet --error-exitcode=99 build/sanitize/plain direct
+	go test -asan ./pkg/launch ./bindings/core
+
+audit: build .venv/audit ## look for known vulnerabilities in what sandlock is built of and with; needs vuln.go.dev and pypi.org
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
+	$(BIN)/pip-audit --local --strict --skip-editable
 
 bench: build .venv/tools ## print the measured costs; ARGS="--help" lists the rows and what else there is
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -68,6 +85,10 @@ clean: ## remove everything that was built
 
 .venv/tools: .venv/built
 	$(BIN)/pip install --quiet --group test --group lint
+	touch $@
+
+.venv/audit: .venv/tools
+	$(BIN)/pip install --quiet --group audit
 	touch $@
 
 .venv/wheels: .venv/built

@@ -40,7 +40,7 @@ def main() -> None:
     (sdist,) = DIST.glob("*.tar.gz")
     with tempfile.TemporaryDirectory(prefix="sandlock-wheels-") as name:
         with tarfile.open(sdist) as archive:
-            archive.extractall(name)
+            archive.extractall(name, filter="data")
         (source,) = Path(name).iterdir()
         for target in TARGETS:
             _build(source, Path(name) / target.machine, target)
