@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .._folders import TemporaryFolder
 from ..audit import Audit, Call
 from ..profiles import read_profile
 from ..sandbox import Sandbox
@@ -96,7 +96,7 @@ def run_cell(
         TypeError: a value cannot pass.
     """
     told = {name: encode(name, value) for name, value in values.items()}
-    with tempfile.TemporaryDirectory(prefix="sandlock-") as folder:
+    with TemporaryFolder() as folder:
         work = Path(folder, "work")
         work.mkdir()
         # The cell can write to this one file but not replace it: what is read below is what was opened here.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from sandlock import Sandbox, SandlockError
+from sandlock._folders import TemporaryFolder
 from sandlock._printable import printable
 
 from .defaults import interpreter_policy
@@ -64,7 +64,7 @@ class SandboxedTests:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._interpreters: dict[Policy, Interpreter] = {}
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: TemporaryFolder | None = None
         self._started = 0
         self.recorded = Snapshot()
         check = config.option.sandlock_check
@@ -128,7 +128,7 @@ class SandboxedTests:
 
     def _start(self, policy: Policy, item: pytest.Item) -> Interpreter:
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="sandlock-pytest-")
+            self._folder = TemporaryFolder()
         self._started += 1
         place = os.path.join(self._folder.name, str(self._started))
         temporary = os.path.join(place, "tmp")
