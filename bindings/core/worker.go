@@ -91,13 +91,18 @@ func Held(handle int64) (text string, err error) {
 	return string(encoded), encode(err)
 }
 
-// Expired gives what took longer than its limit, as JSON: lists of ID, system call, task and stage.
+// Expired gives what took longer than its limit, as JSON: lists of ID, system call, task and stage, and how many more
+// there were.
 func Expired(handle int64) (text string, err error) {
 	defer recovered(&err)
-	late := [][4]uint64{}
+	late := struct {
+		First [][4]uint64 `json:"first"`
+		More  int         `json:"more"`
+	}{First: [][4]uint64{}}
 	if r := lookUp(handle); r.process != nil && r.process.Supervisor() != nil {
+		late.More = r.process.Supervisor().MoreExpired()
 		for _, e := range r.process.Supervisor().Expired() {
-			late = append(late, [4]uint64{e.ID, uint64(e.Syscall), uint64(e.Task), uint64(e.Stage)})
+			late.First = append(late.First, [4]uint64{e.ID, uint64(e.Syscall), uint64(e.Task), uint64(e.Stage)})
 		}
 	}
 	encoded, err := json.Marshal(late)

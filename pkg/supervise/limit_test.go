@@ -160,6 +160,7 @@ func TestExpiriesAreBounded(t *testing.T) {
 	w := c.work(func(w *worker, n *notify.Notification) { w.Detach() })
 	c.line(t)
 	w.home(t)
+	eventually(t, "all expiries", func() bool { return len(c.Expired())+c.MoreExpired() == calls })
 	if count := len(c.Expired()); count != most {
 		t.Errorf("%d expiries are kept", count)
 	}

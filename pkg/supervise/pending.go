@@ -189,6 +189,8 @@ func (s *Supervisor) expire(id uint64, round int) {
 	s.mu.Lock()
 	if len(s.expired) < maxExpired {
 		s.expired = append(s.expired, Expiry{ID: id, Syscall: n.Syscall(), Task: n.Task(), Stage: p.stage})
+	} else {
+		s.moreExpired++
 	}
 	s.mu.Unlock()
 	s.give(p.fallback, n)

@@ -63,9 +63,10 @@ type Supervisor struct {
 
 	calls sync.RWMutex // held for reading by each call of Next, so that Close can wait for them
 
-	mu      sync.Mutex
-	errs    []error
-	expired []Expiry
+	mu          sync.Mutex
+	errs        []error
+	expired     []Expiry
+	moreExpired int
 }
 
 // New makes the supervisor of a listener, which it owns. The chains are by system call number; the descendants of the
@@ -223,6 +224,13 @@ func (s *Supervisor) Expired() []Expiry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.expired
+}
+
+// MoreExpired is how many took too long after those that Expired gives.
+func (s *Supervisor) MoreExpired() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.moreExpired
 }
 
 // Killed reports whether an answer was to kill.

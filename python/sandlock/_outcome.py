@@ -40,7 +40,9 @@ def result_of(
 
 
 def _note_expired(run: int, chains: Mapping[int, Chain], failures: Failures) -> None:
-    for _, syscall, pid, stage in json.loads(core().core_Expired(run)):
+    late = json.loads(core().core_Expired(run))
+    failures.more += late["more"]
+    for _, syscall, pid, stage in late["first"]:
         link = chains[syscall].links[stage]
         error = TimeoutError(f"no decision within the time limit of {link.timeout} s")
         failures.add(HandlerFailure(link.handler, syscall, pid, error, chains[syscall].constants[stage]))
