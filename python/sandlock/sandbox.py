@@ -40,8 +40,7 @@ _MAX_THREADS = 1024
 class Sandbox(Fields, Shown):
     """What a command may do. Nothing that is not granted is allowed: an empty policy cannot even execute a program.
 
-    The fields, see :class:`sandlock._fields.Fields`, are read afresh at each run. Relative paths are those of the
-    working directory at that moment.
+    The fields are read afresh at each run. Relative paths are those of the working directory at that moment.
     """
 
     @classmethod
