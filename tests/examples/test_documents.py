@@ -88,7 +88,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(command: list[str], folder: Path) -> str:
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=110)
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout
 
