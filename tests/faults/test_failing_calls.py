@@ -1,7 +1,7 @@
 """Each system call of the supervisor fails once: the run ends clearly, its tree is gone, and nothing is left.
 
-strace makes the calls fail, in a host that runs one scenario after the other: the first of each name, the second and so
-on. SANDLOCK_FAULTS says how many of each name are tried in a scenario, evenly chosen.
+strace makes the calls fail, in a host that runs a scenario again and again: the first of each name, the second and so
+on. SANDLOCK_FAULTS says how many of each name are tried in a scenario, and SANDLOCK_SEED which ones.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import random
 import select
 import signal
 import subprocess
@@ -24,7 +25,8 @@ from tests.support.processes import host_command, host_environment, marked
 from tests.support.scenarios import SCENARIOS
 from tests.support.strace import Tracer
 
-MOST = int(os.environ.get("SANDLOCK_FAULTS", "3"))
+MOST = int(os.environ.get("SANDLOCK_FAULTS", "1"))
+SEED = int(os.environ.get("SANDLOCK_SEED", "1"))
 
 ERRORS: dict[str, str] = {
     "bind": "EADDRINUSE",
@@ -215,10 +217,10 @@ def host(tmp_path: Path) -> Iterator[Host]:
         yield host
 
 
-def chosen(count: int) -> list[int]:
+def chosen(scenario: str, name: str, count: int) -> list[int]:
     """Return which of so many calls are to fail, counted from 1."""
-    some = min(count, MOST)
-    return sorted({1 + number * (count - 1) // max(some - 1, 1) for number in range(some)})
+    chance = random.Random(f"{SEED} {scenario} {name}")
+    return sorted(chance.sample(range(1, count + 1), min(count, MOST)))
 
 
 def is_clear(message: str, error: str) -> bool:
@@ -252,7 +254,7 @@ def test_each_call_fails(strace: str, tmp_path: Path, host: Host, scenario: str)
     for name in sorted(calls.keys() & ERRORS.keys()):
         if name in ONLY and scenario not in ONLY[name][0]:
             continue
-        for number in chosen(calls[name]):
+        for number in chosen(scenario, name, calls[name]):
             fault = f"{name}:error={ERRORS[name]}:when={number}"
             try:
                 answer, _ = run(fault)

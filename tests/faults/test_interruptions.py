@@ -37,7 +37,7 @@ STORM = """
         libc.signal(signal.SIGALRM, ctypes.cast(libc.abs, ctypes.c_void_p))
         libc.siginterrupt(signal.SIGALRM, 1)
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-    results = [scenario("") for _ in range(10)]
+    results = [scenario("") for _ in range(5)]
     signal.setitimer(signal.ITIMER_REAL, 0)
     print([result for result in results if not result.success or result.handler_errors])
     print((open_fds(), children()) == before, bool(ticks) == (sys.argv[2] == "Python"))

@@ -36,8 +36,8 @@ HANDLERS = [
     Mutant(
         "handlers signal only what is the sandbox's",
         "pkg/supervise/kill.go",
-        "\tif !descends(pid, root) {",
-        "\tif false && !descends(pid, root) {",
+        '\tif !ours {\n\t\treturn fmt.Errorf("kill process %d',
+        '\tif false && !ours {\n\t\treturn fmt.Errorf("kill process %d',
         "tests/handlers/test_kill_process.py::test_of_another_sandbox",
     ),
     Mutant(
@@ -74,5 +74,26 @@ HANDLERS = [
         'int(number("Uid", 3, 10)), int(number("Gid", 3, 10))',
         'int(number("Uid", 0, 10)), int(number("Gid", 0, 10))',
         "tests/handlers/test_perform_credentials.py::test_user_of_the_file_system",
+    ),
+    Mutant(
+        "a supervisor that cannot receive ends the sandbox",
+        "pkg/supervise/supervisor.go",
+        "s.note(errors.Join(err, s.kill()))",
+        "s.note(errors.Join(err, nil))",
+        "tests/faults/test_failing_calls.py::test_each_call_fails",
+    ),
+    Mutant(
+        "what cannot be killed alone is killed with its tree",
+        "pkg/supervise/supervisor.go",
+        "if errors.Is(err, errLivesOn) {",
+        "if false && errors.Is(err, errLivesOn) {",
+        "tests/faults/test_scarcity.py::test_a_kill_without_a_descriptor",
+    ),
+    Mutant(
+        "folders in use are not taken for leftovers",
+        "python/sandlock/_folders.py",
+        "fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "fcntl.LOCK_NB",
+        "tests/faults/test_leftovers.py",
     ),
 ]
