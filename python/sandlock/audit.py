@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from .result import Result
     from .sandbox import Sandbox
 
-__all__ = ["OPENS", "Audit", "Call", "Match", "audit"]
+__all__ = ["IPC_CALLS", "OPENS", "Audit", "Call", "Match", "audit"]
 
 OPENS = frozenset({"open", "openat", "openat2", "creat"})
 """The calls that open files."""
+
+IPC_CALLS = ("shmget", "semget", "msgget")
+"""The calls by which a program gets at System V IPC."""
 
 _EXECS = frozenset({"execve", "execveat"})
 _BINDS = frozenset({"bind"})
@@ -195,7 +198,7 @@ def _match(verb: str, wanted: str, seen: Iterable[str]) -> Match:
 
 def _recorded() -> dict[str, int]:
     """Return the calls that are recorded, with their numbers on this machine."""
-    return path_calls(*NETWORK_CALLS)
+    return path_calls(*NETWORK_CALLS, *IPC_CALLS)
 
 
 class _Recorder(Handler):

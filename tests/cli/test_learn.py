@@ -171,6 +171,23 @@ with socket.socket() as a, socket.socket(type=socket.SOCK_DGRAM) as b:
     assert sorted(fields["net_allow_bind"]) == sorted(map(str, (tcp, udp)))
 
 
+def test_shared_memory(passes: Passes) -> None:
+    script = """
+import ctypes
+libc = ctypes.CDLL(None)
+segment = libc.shmget(0, 4096, 0o1600)
+print(segment >= 0, libc.shmctl(segment, 0, None))
+"""
+    assert read_profile(passes([sys.executable, "-c", script])).fields["extra_allow_syscalls"] == ["sysv_ipc"]
+
+
+def test_folders_that_are_granted_whole_are_named(sandlock_command: Call, tmp_path: Path) -> None:
+    done = sandlock_command("learn", "-o", "tool.toml", "--", "sh", "-c", "ls > /dev/null; echo > ../made")
+    assert done.stderr.splitlines()[-1].strip() == str(tmp_path)
+    assert f"{tmp_path}/work" not in done.stderr  # it is in the other
+    assert "/usr" not in done.stderr
+
+
 def test_to_stdout(sandlock_command: Call) -> None:
     done = sandlock_command("learn", "--", "sh", "-c", "echo said; exit 3")
     assert (done.returncode, done.stderr) == (3, "said\n")

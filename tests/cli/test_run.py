@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import sandlock
+from sandlock.cli import main
 from tests.cli.conftest import Call
 
 
@@ -81,6 +83,29 @@ def test_wrong_flags(sandlock_command: Call, arguments: tuple[str, ...]) -> None
     done = sandlock_command(*arguments)
     assert (done.returncode, done.stdout) == (125, "")
     assert done.stderr.startswith(WRONG[arguments])
+
+
+def test_identity(sandlock_command: Call, system: list[str]) -> None:
+    if not sandlock.check()["user_namespaces"].available:
+        pytest.skip("no user namespaces: sandlock.check() says so")
+    for flag, shown in (("12", "12 12"), ("12:34", "12 34")):
+        done = sandlock_command("run", *system, "--uid", flag, "--", "sh", "-c", "echo $(id -u) $(id -g)")
+        assert (done.stdout, done.stderr) == (f"{shown}\n", "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("run", "audit", "learn", "check", "ps", "inspect", "kill", "completion"),
+        *("profile", "profile list", "profile show", "profile check"),
+    ],
+)
+def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    text = capsys.readouterr().out
+    assert f"sandlock {command}" in text.partition("\nexamples:\n")[2]
+    assert all(len(line) <= 120 for line in text.splitlines())
 
 
 def test_usage(sandlock_command: Call) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..profiles import write_profile
+from ..sandbox import Sandbox
 from .audit import Observation, everything
-from .learned import learned
+from .learned import SOFTWARE, is_within, learned
 from .parsers import add_parser as add
 from .policy import add_command, command_of
+from .screen import print_list
 
 if TYPE_CHECKING:
     from .parsers import Subparsers
@@ -40,9 +44,16 @@ def _run(options: argparse.Namespace) -> int:
         return observation.run(command, options.timeout, stdout_is_stderr=options.output is None)
     finally:
         if observation.executed:
-            text = write_profile(learned(observation.record), command)
-            if options.output is None:
-                print(text, end="")
-            else:
-                Path(options.output).write_text(text)
-                print(f"{options.output}: written", file=sys.stderr)
+            _write(learned(observation.record), command, options.output)
+
+
+def _write(box: Sandbox, command: Sequence[str], output: str | None) -> None:
+    text = write_profile(box, command)
+    if output is None:
+        print(text, end="")
+    else:
+        Path(output).write_text(text)
+        print(f"{output}: written", file=sys.stderr)
+    whole = [path for path in map(str, (*box.fs_readable, *box.fs_writable)) if os.path.isdir(path)]
+    rows = [(path,) for path in whole if not is_within(path, SOFTWARE)]
+    print_list("granted with all that is in them; is anything secret there?", rows, ("yellow",))

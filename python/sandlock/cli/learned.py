@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..audit import OPENS, Audit, Call
+from ..audit import IPC_CALLS, OPENS, Audit, Call
 from ..sandbox import Sandbox
 
 __all__ = ["SOFTWARE", "is_within", "learned"]
@@ -44,6 +44,7 @@ def learned(record: Audit) -> Sandbox:
         fs_writable=sorted(writable),
         net_allow=sorted(set(_peers(record))),
         net_allow_bind=sorted(set(_ports(record))),
+        extra_allow_syscalls=["sysv_ipc"] if any(call.syscall in IPC_CALLS for call in record.calls) else [],
         cwd=os.getcwd(),
     )
 

@@ -91,6 +91,7 @@ def add_command(parser: argparse.ArgumentParser) -> None:
     )
     complete_with(timeout, tuple)
     parser.add_argument("command", metavar="CMD", nargs=argparse.REMAINDER, help="the command, after --")
+    parser.usage = "%(prog)s [options] -- CMD..."
     parser.set_defaults(failed=125)
 
 
