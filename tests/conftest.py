@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,13 @@ def _first_use() -> None:
     """Have the Go runtime open what it keeps open, before a test counts descriptors and threads."""
     handler = Answer()
     tool_sandbox().run(["sh", "-c", "umask"], handlers=[("umask", handler)])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Have Ctrl-C end the processes of tests: a shell without job control makes its background jobs ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

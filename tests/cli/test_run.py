@@ -116,7 +116,7 @@ def test_usage(sandlock_command: Call) -> None:
 def test_interrupt(system: list[str], environment: dict[str, str]) -> None:
     script = "trap 'echo interrupted; exit 4' INT; echo ready; while :; do sleep 0.1; done"
     command = [sys.executable, "-m", "sandlock", "run", *system, "--", "sh", "-c", script]
-    last_words = []
+    last_words: list[bytes] = []
     while b"interrupted\n" not in last_words and len(last_words) < 10:  # a busy machine may not let it have them
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
             assert process.stdout is not None
