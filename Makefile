@@ -20,7 +20,7 @@ test: lint ## run every check and test, as the current user and as an unprivileg
 	go test -race ./...
 	$(BIN)/pytest
 	$(BIN)/python tests/run_unprivileged.py
-	$(BIN)/python tests/run_fuzz.py 20
+	$(BIN)/python tests/run_fuzz.py $(FUZZTIME)
 
 fuzz: build ## run each fuzz target of the Go packages for FUZZTIME=20 seconds; ARGS="WORD" picks some
 	$(BIN)/python tests/run_fuzz.py $(FUZZTIME) $(ARGS)
