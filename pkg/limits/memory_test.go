@@ -39,7 +39,7 @@ func FuzzReadMapping(f *testing.F) {
 		}
 		// The kernel writes newlines as \012, see seq_path.
 		path := strings.Repeat(strings.ReplaceAll(line, "\n", `\012`), int(times)%(100_000/(len(line)+1)+1))
-		file := "7f0000000000-7f0000001000 r--s 00000000 fe:00 1 /" + path + "\n" + other
+		file := "7f0000000000-7f0000001000 r--s 00000000 fe:00 1 /home/" + path + "\n" + other
 		sizes, err := readMappings(strings.NewReader(file))
 		if want := uint64(3 << 12); err != nil || len(sizes) != 1 || sizes[inode{unix.Mkdev(0, 1), 1027}] != want {
 			t.Errorf("with a path of %d bytes: %v, %v", len(path), sizes, err)
