@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import random
 import signal
 import time
@@ -51,7 +52,7 @@ def soak(program: Path, folder: Path, calls: int, seed: int) -> Outcome:
             stderr=errors,
             handlers=handlers(books),
         )
-    _tend(process, file, chance, PATIENCE if fate == "ends" else chance.random() * 0.3)
+    hangs = _tend(process, file, chance, math.inf if fate == "ends" else chance.random() * 0.3)
     outcome = Outcome(seed, fate)
     result = None
     if fate == "is lost":
@@ -62,7 +63,6 @@ def soak(program: Path, folder: Path, calls: int, seed: int) -> Outcome:
             if watched is not None and not watched.gone():
                 outcome.wrong.append("it outlives the last reference to its process")
     else:
-        hangs = fate == "ends" and process.poll() is None
         process.kill()
         result = process.wait(PATIENCE)
         outcome.wrong += _judge(result, outcome, hangs)
@@ -74,20 +74,25 @@ def soak(program: Path, folder: Path, calls: int, seed: int) -> Outcome:
     return outcome
 
 
-def _tend(process: Process, book: Path, chance: random.Random, seconds: float) -> None:
-    """Answer what is held and disturb the child, until it ends or the time is over."""
-    end, calls = time.monotonic() + seconds, False
-    while process.poll() is None and time.monotonic() < end:
+def _tend(process: Process, book: Path, chance: random.Random, seconds: float) -> bool:
+    """Answer what is held and disturb the child, until it ends or the time is over; True where it does not go on."""
+    start = news = time.monotonic()
+    noted = book.read_bytes()
+    while process.poll() is None and (now := time.monotonic()) < start + seconds:
         for ctx in process.held:
             process.answer(ctx, release(ctx))
-        calls = calls or any(book.read_bytes())  # else a signal would end it
-        if calls and chance.random() < _SIGNALS:
+        if noted != (noted := book.read_bytes()):
+            news = now
+        if now > news + PATIENCE:
+            return True
+        if any(noted) and chance.random() < _SIGNALS:  # before its first call a signal would end it
             process.send_signal(chance.choice([signal.SIGUSR1, signal.SIGUSR2]))
         if chance.random() < _PAUSES:
             process.pause()
             time.sleep(_TICK)
             process.resume()
         time.sleep(_TICK)
+    return False
 
 
 def _judge(result: Result, outcome: Outcome, hangs: bool) -> list[str]:
