@@ -21,7 +21,7 @@ from .books import Books, record_size
 __all__ = ["Outcome", "soak"]
 
 _FATES = {"ends": 90, "is killed": 8, "is lost": 2}  # what becomes of how many of a hundred
-_TICK = 0.002  # seconds between two looks at what is held
+_TICK = 0.01  # seconds between two looks at what is held
 _PAUSES, _SIGNALS = 0.01, 0.05  # how often either happens in a tick
 
 
