@@ -84,7 +84,7 @@ func (c *call) translate(numbers []byte) error {
 	if len(c.passed)+len(numbers)/size > maxPassed {
 		return unix.EINVAL
 	}
-	task, err := openTask(&c.n)
+	task, err := c.n.OpenTask()
 	if err != nil {
 		return err
 	}

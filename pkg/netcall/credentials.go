@@ -17,14 +17,15 @@ func (c *call) identify(m *message, send func(control []byte) error) error {
 	if c.socket.domain != unix.AF_UNIX || m.sent > 0 {
 		return send(m.control)
 	}
-	s, err := statusOf(c.n.Task())
+	s, err := c.n.Status()
 	if err != nil {
 		return unix.ESRCH // dying
 	}
-	err = send(append(m.control[:len(m.control):len(m.control)], s.credentials.control()...))
+	who := credentials{s.Process, s.UID, s.GID}
+	err = send(append(m.control[:len(m.control):len(m.control)], who.control()...))
 	if errors.Is(err, unix.EPERM) {
-		s.credentials.process = os.Getpid()
-		err = send(append(m.control[:len(m.control):len(m.control)], s.credentials.control()...))
+		who.process = os.Getpid()
+		err = send(append(m.control[:len(m.control):len(m.control)], who.control()...))
 	}
 	return err
 }

@@ -172,15 +172,7 @@ func (c *call) look() (over bool) {
 		c.answer(c.cutShort(c, errTimeout))
 		return true
 	}
-	s, err := statusOf(c.n.Task())
-	if err != nil {
-		return false // dying: the notification will tell
-	}
-	var others []status
-	if s.threads > 1 && s.shared != 0 {
-		others = s.beside(c.n.Task())
-	}
-	certain, possible := s.signalled(others)
+	certain, possible := c.n.Signalled()
 	c.doubts++
 	if !possible {
 		c.doubts = 0

@@ -175,7 +175,7 @@ func (o *sending) send(c *call, m *message, left *int) error {
 		case errors.Is(err, unix.EAGAIN) && o.waits(c):
 			return errNotYet
 		case errors.Is(err, unix.EPIPE) && stream && m.sent == 0 && o.flags&unix.MSG_NOSIGNAL == 0:
-			return errors.Join(err, c.breakPipe())
+			return errors.Join(err, c.n.BreakPipe())
 		case err != nil:
 			return err
 		}
@@ -208,15 +208,6 @@ func (o *sending) waits(c *call) bool {
 	c.modes.Lock() // no connection is being started
 	defer c.modes.Unlock()
 	return !c.socket.nonblocking()
-}
-
-// breakPipe signals the task as the kernel does when nobody reads what is sent.
-func (c *call) breakPipe() error {
-	s, err := statusOf(c.n.Task())
-	if err != nil || !c.n.Valid() {
-		return nil // gone already
-	}
-	return unix.Tgkill(s.process, c.n.Task(), unix.SIGPIPE)
 }
 
 // transmit is sendmsg(2).

@@ -1,8 +1,6 @@
 package netcall
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,16 +17,7 @@ type socket struct {
 
 // take duplicates a task's socket; the caller closes it. The error is notify.ErrGone, or has the errno for the task.
 func take(n *notify.Notification, number int) (*socket, error) {
-	task, err := openTask(n)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(task)
-	return takeFrom(task, number)
-}
-
-func takeFrom(task, number int) (*socket, error) {
-	fd, err := unix.PidfdGetfd(task, number, 0)
+	fd, err := n.Descriptor(number)
 	if err != nil {
 		return nil, err
 	}
@@ -40,27 +29,6 @@ func takeFrom(task, number int) (*socket, error) {
 		}
 	}
 	return s, nil
-}
-
-// openTask opens the thread that makes a call, or its process where the kernel is older than 6.9.
-func openTask(n *notify.Notification) (pidfd int, err error) {
-	pidfd, err = unix.PidfdOpen(n.Task(), unix.PIDFD_THREAD)
-	if errors.Is(err, unix.EINVAL) {
-		var s status
-		if s, err = statusOf(n.Task()); err == nil {
-			pidfd, err = unix.PidfdOpen(s.process, 0)
-		}
-	}
-	switch {
-	case err == nil && n.Valid(): // it is the task, and no other of the same number
-		return pidfd, nil
-	case err == nil:
-		unix.Close(pidfd)
-		return -1, notify.ErrGone
-	case !n.Valid():
-		return -1, notify.ErrGone
-	}
-	return -1, fmt.Errorf("open task %d: %w", n.Task(), err)
 }
 
 func (s *socket) close() { unix.Close(s.fd) }

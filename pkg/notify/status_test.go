@@ -1,4 +1,4 @@
-package netcall
+package notify
 
 import (
 	"os"
@@ -14,8 +14,8 @@ func TestParseStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := status{credentials: credentials{12, 1000, 100}, threads: 3, pending: 1, shared: 0x200, blocked: 1 << 63}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(status{}, credentials{})); diff != "" {
+	want := Status{Process: 12, UID: 1000, GID: 100, threads: 3, pending: 1, shared: 0x200, blocked: 1 << 63}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Status{})); diff != "" {
 		t.Error(diff)
 	}
 	for _, wrong := range []string{"", "Tgid:\t12\n", text[:20]} {
@@ -40,7 +40,7 @@ func FuzzParseStatus(f *testing.F) {
 			t.Errorf("%q has a status", text)
 		}
 		got, err := parseStatus("Name:\t" + strings.ReplaceAll(name, "\n", `\n`) + rest)
-		if diff := cmp.Diff(want, got, cmp.AllowUnexported(status{}, credentials{})); diff != "" || err != nil {
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(Status{})); diff != "" || err != nil {
 			t.Errorf("a task named %q: %v %s", name, err, diff)
 		}
 	})
@@ -51,30 +51,30 @@ func TestStatusOfOurselves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.credentials != (credentials{os.Getpid(), os.Getuid(), os.Getgid()}) || s.threads < 1 {
+	if want := [3]int{os.Getpid(), os.Getuid(), os.Getgid()}; [3]int{s.Process, s.UID, s.GID} != want || s.threads < 1 {
 		t.Errorf("%+v", s)
 	}
 }
 
 func TestSignalled(t *testing.T) {
 	const signal, other = 1 << 9, 1 << 13
-	free, blocking := status{}, status{blocked: signal}
+	free, blocking := Status{}, Status{blocked: signal}
 	for _, test := range []struct {
-		status            status
-		others            []status
+		status            Status
+		others            []Status
 		certain, possible bool
 	}{
-		{status{}, nil, false, false},
-		{status{pending: signal}, []status{free}, true, false},
-		{status{pending: signal, blocked: signal}, []status{free}, false, false},
-		{status{pending: signal | other, blocked: signal}, []status{free}, true, false},
-		{status{shared: signal}, nil, true, true},
-		{status{shared: signal}, []status{free}, false, true},
-		{status{shared: signal}, []status{blocking}, true, true},
-		{status{shared: signal}, []status{blocking, free}, false, true},
-		{status{shared: signal | other}, []status{blocking}, true, true},
-		{status{shared: other}, []status{blocking}, false, true},
-		{status{shared: signal, blocked: signal}, []status{blocking}, false, false},
+		{Status{}, nil, false, false},
+		{Status{pending: signal}, []Status{free}, true, false},
+		{Status{pending: signal, blocked: signal}, []Status{free}, false, false},
+		{Status{pending: signal | other, blocked: signal}, []Status{free}, true, false},
+		{Status{shared: signal}, nil, true, true},
+		{Status{shared: signal}, []Status{free}, false, true},
+		{Status{shared: signal}, []Status{blocking}, true, true},
+		{Status{shared: signal}, []Status{blocking, free}, false, true},
+		{Status{shared: signal | other}, []Status{blocking}, true, true},
+		{Status{shared: other}, []Status{blocking}, false, true},
+		{Status{shared: signal, blocked: signal}, []Status{blocking}, false, false},
 	} {
 		if certain, possible := test.status.signalled(test.others); certain != test.certain || possible != test.possible {
 			t.Errorf("%+v beside %+v: certain %t, possible %t", test.status, test.others, certain, possible)
@@ -92,7 +92,7 @@ func TestThreadsBesideOurselves(t *testing.T) {
 		t.Error("a Go program has several threads")
 	}
 	for _, other := range others {
-		if other.process != os.Getpid() {
+		if other.Process != os.Getpid() {
 			t.Errorf("%+v", other)
 		}
 	}

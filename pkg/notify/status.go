@@ -1,29 +1,59 @@
-package netcall
+package notify
 
 import (
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
-// A status is what proc(5) tells about a task that waits.
-type status struct {
-	credentials // of the real user
-	threads     int
+// A Status is what proc(5) tells about a task that waits.
+type Status struct {
+	Process  int
+	UID, GID int // of the real user
+	threads  int
 	// Sets of signals: pending for the task, for its process, and what it blocks.
 	pending, shared, blocked uint64
 }
 
-func statusOf(task int) (status, error) {
+// Status reads it. The task may be gone by now, and its number another one's: see Valid.
+func (n *Notification) Status() (Status, error) { return statusOf(n.Task()) }
+
+// Signalled reports whether a signal waits for the task to come back, which the kernel keeps waiting: a filter with
+// WAIT_KILLABLE_RECV lets no signal but a fatal one interrupt a call that was received. Certain is false for one to the
+// whole process that another of its threads may take.
+func (n *Notification) Signalled() (certain, possible bool) {
+	s, err := n.Status()
+	if err != nil {
+		return false, false // dying: Valid will tell
+	}
+	var others []Status
+	if s.threads > 1 && s.shared != 0 {
+		others = s.beside(n.Task())
+	}
+	return s.signalled(others)
+}
+
+// BreakPipe signals the task as the kernel does when nobody reads what it writes.
+func (n *Notification) BreakPipe() error {
+	s, err := n.Status()
+	if err != nil || !n.Valid() {
+		return nil // gone already
+	}
+	return unix.Tgkill(s.Process, n.Task(), unix.SIGPIPE)
+}
+
+func statusOf(task int) (Status, error) {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(task) + "/status")
 	if err != nil {
-		return status{}, err
+		return Status{}, err
 	}
 	return parseStatus(string(text))
 }
 
-func parseStatus(text string) (s status, err error) {
+func parseStatus(text string) (s Status, err error) {
 	fields := make(map[string]string)
 	for line := range strings.Lines(text) {
 		name, value, _ := strings.Cut(line, ":")
@@ -37,15 +67,15 @@ func parseStatus(text string) (s status, err error) {
 		}
 		return value
 	}
-	s.process, s.threads = int(number("Tgid", 10)), int(number("Threads", 10))
-	s.uid, s.gid = int(number("Uid", 10)), int(number("Gid", 10))
+	s.Process, s.threads = int(number("Tgid", 10)), int(number("Threads", 10))
+	s.UID, s.GID = int(number("Uid", 10)), int(number("Gid", 10))
 	s.pending, s.shared, s.blocked = number("SigPnd", 16), number("ShdPnd", 16), number("SigBlk", 16)
 	return s, err
 }
 
 // signalled reports whether a signal waits for the task to come back, and whether that is certain: one for the whole
 // process is another thread's to take, if there is one that does not block it.
-func (s status) signalled(others []status) (certain, possible bool) {
+func (s Status) signalled(others []Status) (certain, possible bool) {
 	shared := s.shared &^ s.blocked
 	mine := shared
 	for _, other := range others {
@@ -55,13 +85,13 @@ func (s status) signalled(others []status) (certain, possible bool) {
 }
 
 // beside gives the other threads of a task's process. One that ends meanwhile is left out.
-func (s status) beside(task int) []status {
-	folder := "/proc/" + strconv.Itoa(s.process) + "/task"
+func (s Status) beside(task int) []Status {
+	folder := "/proc/" + strconv.Itoa(s.Process) + "/task"
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil // the process is gone
 	}
-	var others []status
+	var others []Status
 	for _, entry := range entries {
 		if entry.Name() == strconv.Itoa(task) {
 			continue
