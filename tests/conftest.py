@@ -16,6 +16,11 @@ from tests.support.processes import PATIENCE, Fifo, MakeFifo, children
 from tests.support.programs import Program, compile_program, compiler
 from tests.support.sandboxes import tool_sandbox
 
+# Background jobs of a shell ignore these signals, and what is started by nohup. Tests are about what they do.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
