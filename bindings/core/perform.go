@@ -77,6 +77,61 @@ func complete(s *supervise.Supervisor, id uint64, result deputy.Result) {
 	s.Complete(id, supervise.SendFD(result.FD, flags))
 }
 
+// transferred is what a call on a descriptor gave, or why it cannot be performed. The descriptor that it waits for, or -1,
+// is Python's from here on.
+type transferred struct {
+	Value       int64   `json:"value"`
+	Errno       int     `json:"errno"`
+	Awaited     int     `json:"awaited"`
+	Writing     bool    `json:"writing"`
+	Patience    float64 `json:"patience"` // in seconds, 0 for ever
+	Unsupported string  `json:"unsupported"`
+}
+
+// Transfer performs the call of a pending notification on the task's own descriptor, with that many bytes at most where
+// that is not 0, and gives a transferred as JSON.
+func Transfer(handle int64, id uint64, most int) (text string, err error) {
+	defer recovered(&err)
+	process := lookUp(handle).process
+	n, ok := process.Supervisor().Pending(id)
+	if !ok {
+		return "", encode(notify.ErrGone)
+	}
+	result, err := process.Deputy().Transfer(&n, most)
+	told := transferred{result.Value, int(result.Errno), result.Awaited, result.Writing, result.Patience.Seconds(), ""}
+	switch {
+	case errors.Is(err, deputy.ErrUnsupported):
+		told.Unsupported = err.Error()
+	case err != nil:
+		return "", encode(err)
+	}
+	encoded, err := json.Marshal(told)
+	return string(encoded), encode(err)
+}
+
+// What Signalled gives.
+const (
+	notSignalled = iota
+	maybeSignalled
+	surelySignalled
+)
+
+// Signalled tells whether a signal waits for the task behind a pending notification, which only its answer lets come.
+func Signalled(handle int64, id uint64) (how int, err error) {
+	defer recovered(&err)
+	n, ok := lookUp(handle).process.Supervisor().Pending(id)
+	if !ok {
+		return notSignalled, nil
+	}
+	switch certain, possible := n.Signalled(); {
+	case certain:
+		return surelySignalled, nil
+	case possible:
+		return maybeSignalled, nil
+	}
+	return notSignalled, nil
+}
+
 // PathCount is how many paths a call takes that can be performed on a task's behalf, 0 for one that cannot be.
 func PathCount(syscall int) (count int, err error) {
 	defer recovered(&err)

@@ -1,4 +1,4 @@
-// Package deputy performs path calls on behalf of a task whose call was trapped.
+// Package deputy performs calls, those with paths above all, on behalf of a task whose call was trapped.
 //
 // A path that was read from the task's memory and judged may be another one when the kernel reads it again. So the call
 // is performed here, with the bytes that were judged, on an OS thread that is confined by the sandbox's own Landlock
@@ -16,4 +16,7 @@
 // same sandbox, is as foreign to the deputy as the host's are: what /proc shows of it to its neighbours alone (environ,
 // exe, fd) is EACCES. And the kernel hands over no descriptor that was opened with O_PATH: folders and regular files are
 // opened for reading instead, others are EOPNOTSUPP.
+//
+// Calls on what is open, such as read, are performed on a duplicate of the task's descriptor where somebody wants to know
+// what they give, or wants them to give less: see [Deputy.Transfer].
 package deputy

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/deputy"
 )
 
 // open gives the descriptor that the command gets, of at least the number least, and the host's end of a pipe, or -1.
@@ -84,7 +86,11 @@ type feed struct {
 // write gives what the pipe takes, and closes it after the last byte. A command that does not want more is fine.
 func (f *feed) write() error {
 	for f.fd >= 0 && len(f.rest) > 0 {
-		n, err := writeQuietly(f.fd, f.rest)
+		var n int
+		err := deputy.Quietly(func() (err error) {
+			n, err = unix.Write(f.fd, f.rest)
+			return err
+		})
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):

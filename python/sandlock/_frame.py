@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ._extension import core
 from .errors import NotifError, from_core
 
-__all__ = ["ChildMemory", "Frame", "Performed", "Slot"]
+__all__ = ["ChildMemory", "Frame", "Performed", "Slot", "Transferred"]
 
 _NOTIFICATION = struct.Struct("=QIIiIQ6QI")
 _ANSWER = struct.Struct("=IIq")
@@ -63,6 +63,21 @@ class Performed(NamedTuple):
     errno: int
     waits: bool
     """The call waits for somebody else, and is answered when that is over."""
+
+
+class Transferred(NamedTuple):
+    """What a call on a descriptor gave that was performed for a task."""
+
+    value: int
+    errno: int
+    awaited: int
+    """A descriptor that is the caller's: nothing was done until it is ready. Or -1."""
+    writing: bool
+    """What it is to be ready for."""
+    patience: float
+    """How many seconds the kernel would wait; 0 is for ever."""
+    unsupported: str
+    """Why the call cannot be performed, and nothing was done; else empty."""
 
 
 class ChildMemory:
@@ -172,6 +187,26 @@ class ChildMemory:
             performed = json.loads(text)
             unjudged: int = performed.pop("unjudged")
             return slot.data(unjudged) if unjudged else Performed(**performed)
+
+    def transfer(self, notification: int, most: int) -> Transferred:
+        """Have a call performed on the task's own descriptor, with so many bytes at most where ``most`` is not 0.
+
+        Raises:
+            NotifError: the call is over.
+        """
+        opened = self._open
+        if opened is None:
+            raise NotifError("the run is over")
+        try:
+            text = core().core_Transfer(opened[0], notification, most)
+        except RuntimeError as error:
+            raise from_core(error) from None
+        return Transferred(**json.loads(text))
+
+    def signalled(self, notification: int) -> int:
+        """Say whether a signal waits for the task's call to be answered: 0 no, 1 maybe, 2 surely."""
+        opened = self._open
+        return (opened is not None and _call(core().core_Signalled, opened[0], notification)) or 0
 
     def waits(self, notification: int) -> bool:
         """Say whether the task still waits for the answer."""

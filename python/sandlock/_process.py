@@ -13,6 +13,7 @@ __all__ = [
     "command_line",
     "executable",
     "lineage",
+    "open_file",
     "parent",
     "process",
     "protocol",
@@ -77,6 +78,14 @@ def protocol(task: int, socket: int) -> str | None:
     text = name.rstrip(b"\0").decode(errors="replace").lower()
     text = text[:-2] if text.endswith("v6") else text
     return "icmp" if text == "ping" else text
+
+
+def open_file(task: int, descriptor: int) -> str | None:
+    """Return the name of what a descriptor, as a register has it, is open on; None for one that is not open."""
+    try:
+        return os.readlink(f"/proc/{task}/fd/{descriptor & 0xFFFFFFFF}")
+    except OSError:
+        return None
 
 
 def _status(task: int, name: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .faults import FaultHandler, RateLimitHandler
+from .faults import FaultHandler, RateLimitHandler, ShortTransferHandler
 from .files import VirtualFilesHandler
 from .paths import PathAllowHandler, PathDenyHandler, RedirectHandler
 from .watch import COMMON_PATH_SYSCALLS, AuditPathsHandler, LogSyscallsHandler
@@ -16,5 +16,6 @@ __all__ = [
     "PathDenyHandler",
     "RateLimitHandler",
     "RedirectHandler",
+    "ShortTransferHandler",
     "VirtualFilesHandler",
 ]

@@ -1,4 +1,4 @@
-package sandbox
+package deputy
 
 import (
 	"errors"
@@ -8,24 +8,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeQuietly is write(2) without SIGPIPE, which kills a host that has left it at its default: there is no flag for a
-// pipe as MSG_NOSIGNAL is for a socket. A signal of a write is the writing thread's own.
-func writeQuietly(fd int, data []byte) (int, error) {
+// Quietly does a write without SIGPIPE, which kills a host that has left it at its default: there is no flag for a pipe
+// as MSG_NOSIGNAL is for a socket. A signal of a write is the writing thread's own.
+func Quietly(write func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var pipe, before unix.Sigset_t
 	pipe.Val[0] = 1 << (unix.SIGPIPE - 1)
 	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &pipe, &before); err != nil {
-		return 0, err
+		return err
 	}
 	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
-	n, err := unix.Write(fd, data)
+	err := write()
 	if errors.Is(err, unix.EPIPE) {
 		var now unix.Timespec
 		unix.RawSyscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&pipe)), 0, uintptr(unsafe.Pointer(&now)),
 			signalSetBytes, 0, 0)
 	}
-	return n, err
+	return err
 }
 
 // signalSetBytes is the size of the kernel's signal set.
