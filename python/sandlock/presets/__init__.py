@@ -5,6 +5,7 @@ from __future__ import annotations
 from .faults import FaultHandler, RateLimitHandler, ShortTransferHandler
 from .files import VirtualFilesHandler
 from .paths import PathAllowHandler, PathDenyHandler, RedirectHandler
+from .replay import RecordHandler, ReplayError, ReplayHandler
 from .watch import COMMON_PATH_SYSCALLS, AuditPathsHandler, LogSyscallsHandler
 
 __all__ = [
@@ -15,7 +16,10 @@ __all__ = [
     "PathAllowHandler",
     "PathDenyHandler",
     "RateLimitHandler",
+    "RecordHandler",
     "RedirectHandler",
+    "ReplayError",
+    "ReplayHandler",
     "ShortTransferHandler",
     "VirtualFilesHandler",
 ]
