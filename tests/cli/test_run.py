@@ -31,6 +31,7 @@ def test_nothing_is_granted(sandlock_command: Call) -> None:
     done = sandlock_command("run", "--", "true")
     assert done.returncode == 127
     assert done.stderr.count("permission denied") == 1
+    assert done.stderr.splitlines()[-1].startswith("sandlock: nothing is granted; ")
 
 
 def test_what_is_granted(sandlock_command: Call, system: list[str], tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from .._terminal import interact
 from ..result import ExitReason, Result
 from .parsers import add_parser as add
-from .policy import add_command, add_flags, command_of, sandbox_of
+from .policy import add_command, add_flags, command_of, is_empty, sandbox_of
 from .running import registered
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def _run(options: argparse.Namespace) -> int:
     box, command = sandbox_of(options), command_of(options)
     with registered(box, command):
         result = interact(lambda streams: box._start(command, (), streams, timeout=options.timeout))
+    if result.error is not None and is_empty(options):
+        print("sandlock: nothing is granted; begin with --profile tools, or with -r /usr -r /etc", file=sys.stderr)
     return exit_status(result)
 
 
