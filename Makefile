@@ -74,7 +74,7 @@ matrix: wheels .venv/tools ## run the tests with every CPython of this machine, 
 	$(BIN)/python tests/run_interpreters.py $(ARGS)
 
 clean: ## remove everything that was built
-	rm -rf .venv build dist site $(EXTENSION) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist site $(EXTENSION) .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .venv/built: pyproject.toml
 	$(PYTHON) -m venv .venv
