@@ -40,17 +40,18 @@ class Record:
 class Books:
     """What handlers were asked and observers told, by thread of the child. A thread makes one call at a time."""
 
-    def __init__(self, threads: int) -> None:
-        self._last = [0] * threads
+    def __init__(self, threads: int, calls: int) -> None:
+        # By number, from 1: a handler that is late may note its call when the child has made the next one.
+        self._seen = [bytearray(calls + 1) for _ in range(threads)]
         self._gave = [[0] * len(Kind) for _ in range(threads)]
         self._observed = [0] * threads
         self._told = [0] * threads
         self._twice: list[tuple[int, int]] = []
 
     def asked(self, thread: int, number: int, kind: int) -> None:
-        if number <= self._last[thread]:
+        if self._seen[thread][number]:
             self._twice.append((thread, number))
-        self._last[thread] = number
+        self._seen[thread][number] = 1
         self._gave[thread][kind] += 1
 
     def observed(self, thread: int) -> None:

@@ -41,12 +41,13 @@ def soak(program: Path, folder: Path, calls: int, seed: int) -> Outcome:
     chance = random.Random(seed)
     threads = chance.randint(1, 4)
     fate = chance.choices(list(_FATES), list(_FATES.values()))[0]
-    books = Books(threads)
+    each = max(1, calls // threads)
+    books = Books(threads, each)
     file, log = folder / f"{seed}.book", folder / f"{seed}.log"
     file.write_bytes(bytes(record_size(threads)))
     with log.open("wb") as errors:
         process = tool_sandbox([program], [file], name=f"soak-{seed}", handler_threads=4).popen(
-            [str(program), str(file), str(threads), str(max(1, calls // threads)), str(seed)],
+            [str(program), str(file), str(threads), str(each), str(seed)],
             stdin=StdioMode.NULL,
             stdout=StdioMode.NULL,
             stderr=errors,
