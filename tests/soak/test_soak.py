@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 from pathlib import Path
 
 import pytest
 
-from sandlock import NotifAction
+from sandlock import HandlerCtx, NotifAction, _decision, _workers
+from sandlock._chain import Link
+from sandlock._decision import Failures
 from tests.soak import answers
-from tests.soak.answers import Kind
+from tests.soak.answers import Kind, release
 from tests.soak.sandboxes import soak
 from tests.support.footprint import Footprint, growth
 from tests.support.programs import Program
@@ -39,6 +42,23 @@ def test_an_answer_to_another_call_is_found(
     monkeypatch.setitem(answers._ANSWERS, kind, lambda ctx, value: NotifAction.returns(value ^ 1))
     wrong = soak(program("ledger"), tmp_path, 1000, 0).wrong
     assert any("answers did not fit" in problem for problem in wrong)
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_a_handler_that_is_not_asked_once_is_found(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    calls = itertools.count()
+
+    def ask(link: Link, ctx: HandlerCtx, failures: Failures) -> NotifAction:
+        answer = release(ctx)
+        for _ in range(times if next(calls) == 500 else 1):
+            answer = _decision.ask(link, ctx, failures)
+        return answer
+
+    monkeypatch.setattr(_workers, "ask", ask)
+    wrong = soak(program("ledger"), tmp_path, 2000, 0).wrong  # 500 calls of each of four threads
+    assert any(f"handlers saw {499 + times}," in problem for problem in wrong), wrong
 
 
 def test_growth_is_found() -> None:
