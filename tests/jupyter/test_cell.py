@@ -53,6 +53,8 @@ Odd()"""
     ("cell", "message"),
     [
         ("%%sandlock -i nothing\n1", "the notebook has no variable 'nothing'"),
+        ("%%sandlock --help\n1", "--help; %%sandlock? shows what it takes"),
+        ("%%sandlock -r 'a\n1", "No closing quotation; %%sandlock? shows"),
         ("%%sandlock -o nothing\n1", "the cell defines no variable 'nothing'"),
         ("%%sandlock -o made\nclass A: pass\nmade = [A()]", "variable 'made': a __main__.A cannot pass"),
         (

@@ -87,9 +87,9 @@ def _cell_parser() -> MagicArgumentParser:
 def _parsed(parser: MagicArgumentParser, line: str) -> argparse.Namespace:
     try:
         words = shlex.split(line)  # parse_argstring would leave the quotes on
-    except ValueError as error:
-        raise UsageError(f"{parser.prog}: {error}") from error
-    return parser.parse_args(words)
+        return parser.parse_args(words)
+    except (ValueError, UsageError) as error:
+        raise UsageError(f"{parser.prog}: {error}; {parser.prog}? shows what it takes") from None
 
 
 def _names(flag: str, lists: list[str]) -> list[str]:
