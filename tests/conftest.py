@@ -58,13 +58,6 @@ def _first_use() -> None:
     tool_sandbox().run(["sh", "-c", "umask"], handlers=[("umask", handler)])
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _interruptible() -> None:
-    """Have Ctrl-C end the processes of tests: a shell without job control makes its background jobs ignore it."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 @pytest.fixture
 def box() -> Sandbox:
     """A sandbox in which the tools of /bin work, and nothing may be written."""

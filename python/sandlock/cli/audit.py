@@ -130,8 +130,8 @@ def _summarize(observation: Observation) -> None:
     _count("opened", _paths(opened, found=True), "green")
     _count("not there", _paths(opened, found=False), "dim")
     _count("programs", (shlex.join(call.argv) for call in calls if call.argv and all(call.found)), "cyan")
-    _count("connected to", (f"{call.protocol} {call.peer}" for call in calls if call.peer), "magenta")
-    _count("bound", (f"{call.protocol} {call.bound}" for call in calls if call.bound), "magenta")
+    _count("connected to", (f"{call.protocol or '?'} {call.peer}" for call in calls if call.peer), "magenta")
+    _count("bound", (f"{call.protocol or '?'} {call.bound}" for call in calls if call.bound), "magenta")
     _count("system calls", (call.syscall for call in calls), "")
     _summarize_slow(observation.slow)
 
