@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import tempfile
 import time
 from pathlib import Path
+
+from ._emptying import empty
 
 __all__ = ["TemporaryFolder"]
 
@@ -31,6 +32,8 @@ class TemporaryFolder(tempfile.TemporaryDirectory[str]):
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def cleanup(self) -> None:
+        if os.path.isdir(self.name):
+            empty(self.name)
         super().cleanup()
         if self._lock >= 0:
             os.close(self._lock)
@@ -45,6 +48,7 @@ def _remove_stale(folder: Path) -> None:
     lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
+        empty(folder)
+        folder.rmdir()
     finally:
         os.close(lock)
