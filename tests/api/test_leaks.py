@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable
@@ -115,6 +116,24 @@ def test_nothing_is_left(run: Callable[[], None]) -> None:
     assert _core.NumHandles() == 0
     # The Go runtime starts a thread when all others are in system calls, and keeps it.
     assert kernel_threads() < tasks + 20
+
+
+@pytest.mark.parametrize("run", [plain, handled, killed, failed], ids=lambda run: run.__name__)
+def test_no_memory_of_python_is_left(run: Callable[[], None]) -> None:
+    """Neither of the package's objects nor of those that the extension makes."""
+    for _ in range(10):
+        run()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(RUNS):
+            run()
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert grown < 64 * RUNS  # an object with a dictionary takes more
 
 
 @pytest.fixture
