@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,32 @@ with socket.socket(type=socket.SOCK_DGRAM) as a, socket.socket(type=socket.SOCK_
     other = "import socket; socket.create_connection(('127.0.0.1', 9))"
     done = sandlock_command("run", f"--profile-file={tmp_path}/learned.toml", "--", sys.executable, "-c", other)
     assert "PermissionError" in done.stderr
+
+
+def test_unix_sockets(passes: Passes, tmp_path: Path) -> None:
+    """Those of the host by themselves, those of the command by their folder."""
+    script = """
+import os, socket, sys
+client = socket.socket(socket.AF_UNIX)
+client.connect("../host/s")
+with socket.socket(socket.AF_UNIX) as server:
+    server.bind("own/s")
+    server.listen()
+    socket.socket(socket.AF_UNIX).connect("own/s")
+os.unlink("own/s")
+for nowhere in ("own/none", "\\0none"):
+    print(socket.socket(socket.AF_UNIX).connect_ex(nowhere) > 0)
+"""
+    own, host = tmp_path / "work" / "own", tmp_path / "host"
+    own.mkdir()
+    host.mkdir()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(host / "s"))
+        server.listen()
+        profile = passes([sys.executable, "-c", script])
+    fields = read_profile(profile).fields
+    assert fields["net_allow"] == sorted([f"unix://{own}", f"unix://{host}/s"])
+    assert str(own) in fields["fs_writable"]
 
 
 def test_a_udp_client(passes: Passes) -> None:

@@ -56,7 +56,7 @@ def everything() -> Sandbox:
     return Sandbox(
         fs_readable=["/"],
         fs_writable=["/"],
-        net_allow=["*:*", "icmp://*"],
+        net_allow=["*:*", "icmp://*", "unix:///"],
         net_allow_bind=["*"],
         extra_allow_syscalls=["sysv_ipc"],
     )

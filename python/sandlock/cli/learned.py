@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -36,13 +37,14 @@ def learned(record: Audit) -> Sandbox:
             readable.update(os.path.realpath(path) for path, found in zip(call.paths, call.found) if found)
         elif call.argv:
             readable.update(_loaded(call.paths[0]) if all(call.found) and call.paths else ())
+    writable.update(_socket_folders(record))
     readable, writable = set(map(_lasting, readable)), set(map(_lasting, writable))
     writable = _outermost({path for path in writable if os.path.exists(path)})
     readable = _outermost(_gathered({path for path in readable if os.path.exists(path)}))
     return Sandbox(
         fs_readable=sorted(path for path in readable if not is_within(path, writable)),
         fs_writable=sorted(writable),
-        net_allow=sorted(set(_peers(record))),
+        net_allow=sorted({*_peers(record), *_sockets(record)}),
         net_allow_bind=sorted(set(_ports(record))),
         extra_allow_syscalls=["sysv_ipc"] if any(call.syscall in IPC_CALLS for call in record.calls) else [],
         cwd=os.getcwd(),
@@ -133,6 +135,34 @@ def _peers(record: Audit) -> Iterator[str]:
             yield f"{call.protocol}://{host}:{_picked()[0]}-{_picked()[-1]}"
         elif port:  # 0 asks for a route only
             yield f"{call.protocol}://{call.peer}"
+
+
+def _sockets(record: Audit) -> Iterator[str]:
+    """Yield the rules for Unix sockets. Those of the command itself are made anew each time, in their folders."""
+    own = set(_socket_folders(record))
+    yield from (f"unix://{folder}" for folder in own)
+    for path in filter(None, map(_socket_path, record.peers)):
+        if stat.S_ISSOCK(_mode(path)) and not is_within(path, own):
+            yield f"unix://{path}"
+
+
+def _socket_folders(record: Audit) -> Iterator[str]:
+    for path in filter(None, map(_socket_path, record.bound)):
+        if os.path.isdir(folder := os.path.dirname(path)):
+            yield folder
+
+
+def _socket_path(address: str) -> str:
+    """Return where the path of a Unix socket leads, empty for other addresses."""
+    path = address.partition("unix:")[2]
+    return os.path.realpath(path) if path and not path.startswith("@") else ""
+
+
+def _mode(path: str) -> int:
+    try:
+        return os.stat(path).st_mode
+    except OSError:
+        return 0
 
 
 def _ports(record: Audit) -> Iterator[int]:
