@@ -111,7 +111,8 @@ type call struct {
 	deadline time.Time
 	doubts   int  // how often in a row a signal was seen that may be another thread's
 	moved    bool // something was sent
-	spun     bool // nothing was since the last tick, although the socket seemed ready
+	// Ticks between two tries when nothing was sent although the socket seemed ready, and until the next one.
+	pause, rest int
 }
 
 func (c *call) close() {

@@ -21,6 +21,10 @@ const maxWaiting = 1000
 // here, too.
 const maxDoubts = 50
 
+// maxPause bounds for how many ticks a call is left alone whose socket seems ready and is not: nothing tells when a Unix
+// socket has room for one more connection.
+const maxPause = 15
+
 // errRestart is the kernel's ERESTARTSYS: the call is made anew after a signal handler that wants it so, and else fails
 // with EINTR. The kernel must find a signal when it sees it, or else the task does.
 const errRestart = unix.Errno(512)
@@ -125,7 +129,7 @@ func (q *queue) poll(calls []*call) (ready []bool) {
 	watched := make([]unix.PollFd, len(calls), len(calls)+1)
 	for i, c := range calls {
 		watched[i] = unix.PollFd{Fd: int32(c.socket.fd), Events: unix.POLLOUT}
-		if c.spun {
+		if c.rest > 0 {
 			watched[i].Fd = -1
 		}
 	}
@@ -158,13 +162,17 @@ func (c *call) proceed(p *Performer) bool {
 	}
 	c.moved = false
 	over, err := p.attempt(c)
-	c.spun = !c.moved // a socket may seem ready and not be: then not before the next tick
+	c.pause = min(2*c.pause+1, maxPause)
+	if c.moved {
+		c.pause = 0
+	}
+	c.rest = c.pause
 	return over || err != nil
 }
 
 // look ends a wait that is to end: with the task, with its time, or by a signal.
 func (c *call) look() (over bool) {
-	c.spun = false
+	c.rest = max(c.rest-1, 0)
 	if !c.n.Valid() {
 		return true
 	}
