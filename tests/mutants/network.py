@@ -31,7 +31,7 @@ NETWORK = [
         "pkg/netcall/unix.go",
         "unix.AF_UNIX), link...))",
         "unix.AF_UNIX), path...))",
-        "tests/network/test_unix.py::test_swapped_between_check_and_use",
+        "tests/network/test_unix.py::test_swapped_between_check_and_use[connect-link]",
     ),
     Mutant(
         "Unix sockets are bound where it is granted",

@@ -17,6 +17,7 @@ from sandlock import Handler, HandlerCtx, NotifAction
 from sandlock._request import StrPath
 from sandlock.audit import audit
 from tests.support.acts import Act, Back, act
+from tests.support.programs import Program
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
 from tests.support.sockets import AF_INET, DGRAM, STREAM, MakeServer, port_of, sockaddr, was_reached
 from tests.support.unix_sockets import AF_UNIX, SEQPACKET, MakeUnixServer, unix_name, unix_rule
@@ -197,50 +198,24 @@ def test_beside_tcp(acts: Path, tmp_path: Path, make_server: MakeServer, make_un
     assert (was_reached(granted), was_reached(other), was_reached(local)) == (True, False, True)
 
 
-SWAP = """
-import ctypes, os, socket, sys, threading
-how, granted, other, link, tries = *map(os.fsencode, sys.argv[1:5]), int(sys.argv[5])
-sys.setswitchinterval(1e-6)
-libc = ctypes.CDLL(None)
-path = granted if how == b"memory" else link
-name = ctypes.create_string_buffer(b"\\1\\0" + path)
-over = False
-def turn():
-    while not over:
-        for target in (other, granted):
-            if how == b"memory":
-                ctypes.memmove(ctypes.byref(name, 2), target, len(target))
-            else:
-                os.symlink(target, link + b".new")
-                os.rename(link + b".new", link)
-thread = threading.Thread(target=turn)
-thread.start()
-done = [0, 0]
-while sum(done) < tries or not all(done) and sum(done) < 100 * tries:
-    with socket.socket(socket.AF_UNIX) as stream:
-        done[libc.connect(stream.fileno(), name, len(name)) == 0] += 1
-over = True
-thread.join()
-print(*done)
-"""
-
-
-@pytest.mark.parametrize("how", ["memory", "link"])
-def test_swapped_between_check_and_use(tmp_path: Path, make_unix_server: MakeUnixServer, how: str) -> None:
-    """A second thread rewrites the address, or replaces a link on the way."""
-    granted, other = (make_unix_server(tmp_path / name / "s", backlog=4096) for name in ("granted", "another"))
-    work = tmp_path / "work"
-    work.mkdir()
-    (work / "link").symlink_to(tmp_path / "granted" / "s")
-    box = tool_sandbox(PYTHON_PATHS, [work], net_allow=[unix_rule(tmp_path / "granted")])
-    paths = [tmp_path / "granted" / "s", tmp_path / "another" / "s", work / "link"]
-    result = box.run([sys.executable, "-Ic", SWAP, how, *paths, "400"], timeout=60)
-    failed, succeeded = map(int, result.stdout.split())
-    assert min(failed, succeeded) > 0, "it did not change often enough to show anything"
-    reached = 0
-    while was_reached(granted):
-        reached += 1
-    assert (reached, was_reached(other)) == (succeeded, False)
+@pytest.mark.parametrize("how", ["buffer", "link"])
+@pytest.mark.parametrize("call", ["connect", "bind"])
+def test_swapped_between_check_and_use(
+    program: Program, tmp_path: Path, make_unix_server: MakeUnixServer, how: str, call: str
+) -> None:
+    """A second thread rewrites the address, or exchanges links on the way: see programs/race.c."""
+    race = program("race")
+    for digit in "01":
+        (tmp_path / digit).mkdir()
+        (tmp_path / f"to{digit}").symlink_to(digit)
+        if call == "connect":
+            server = make_unix_server(tmp_path / digit / "f", backlog=4096)
+    box = tool_sandbox([race], [tmp_path], net_allow=[unix_rule(tmp_path / "0")])
+    right, wrong, failed = map(int, box.run([race, how, call, "1000", tmp_path], timeout=60).stdout.split())
+    assert min(right, failed) > 0, "it did not change often enough to show anything"
+    assert wrong == 0
+    if call == "connect":
+        assert not was_reached(server)
 
 
 class Counts(Handler):

@@ -129,42 +129,6 @@ def test_the_file(acts: Path, tree: Path) -> None:
     assert [(status.st_mode & 0o777, status.st_uid) for status in made] == [(0o700, os.getuid()), (0o776, os.getuid())]
 
 
-SWAP = """
-import os, socket, sys, threading
-granted, other, link, tries = *sys.argv[1:4], int(sys.argv[4])
-over = False
-def turn():
-    while not over:
-        for target in (other, granted):
-            os.symlink(target, link + ".new")
-            os.rename(link + ".new", link)
-thread = threading.Thread(target=turn)
-thread.start()
-done = [0, 0]
-while sum(done) < tries or not all(done) and sum(done) < 100 * tries:
-    with socket.socket(socket.AF_UNIX) as stream:
-        try:
-            stream.bind(f"{link}/{sum(done)}")
-            done[1] += 1
-        except PermissionError:
-            done[0] += 1
-over = True
-thread.join()
-print(*done)
-"""
-
-
-def test_a_folder_that_is_swapped(tree: Path) -> None:
-    """A second thread replaces the link to the folder; both are writable, one is granted."""
-    run, other, link = (tree / "work" / name for name in ("run", "other", "link"))
-    link.symlink_to(run)
-    box = tool_sandbox(PYTHON_PATHS, [tree / "work"], net_allow=[unix_rule(run)])
-    result = box.run([sys.executable, "-Ic", SWAP, run, other, link, "300"], timeout=60)
-    failed, succeeded = map(int, result.stdout.split())
-    assert min(failed, succeeded) > 0, "it did not change often enough to show anything"
-    assert (len([path for path in run.iterdir() if path.is_socket()]), list(other.iterdir())) == (succeeded, [])
-
-
 @pytest.mark.parametrize("rules", [[], ["tcp://127.0.0.1:9"]], ids=["alone", "beside TCP"])
 def test_a_server(tree: Path, rules: list[str]) -> None:
     """The command's own clients reach it, and those outside: it is a file like any other."""

@@ -1,19 +1,23 @@
-/* Attacks decisions about paths: race buffer|link open|remove TRIES FOLDER.
+/* Attacks decisions about paths: race buffer|link open|remove|connect|bind TRIES FOLDER.
  *
- * FOLDER/0/f may be used, FOLDER/1/f may not. The first thread opens or removes what a path leads to, again and again.
- * The second one turns that path to and fro between the two files meanwhile: in memory (buffer), or by exchanging two
- * links to the folders, FOLDER/to0 and FOLDER/to1 (link). The content of each file is the name of its folder. Prints how often the
- * call succeeded, how often it reached the wrong file, and how often it failed. */
+ * FOLDER/0/f may be used, FOLDER/1/f may not. The first thread opens or removes what a path leads to, connects to the
+ * socket there, or binds one that it removes, again and again. The second one turns that path to and fro between the two
+ * files meanwhile: in memory (buffer), or by exchanging two links to the folders, FOLDER/to0 and FOLDER/to1 (link). The
+ * content of each file is the name of its folder, and sockets are bound by a path that ends with 0/f or 1/f. Prints how
+ * often the call succeeded, how often it reached the wrong file, and how often it failed. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-static char path[4096];
+static struct sockaddr_un address = {.sun_family = AF_UNIX};
+static char path[4096]; /* or the one in address */
 static volatile char *turning; /* the digit in it */
 static volatile int over;
 
@@ -68,19 +72,51 @@ static int try_to_remove(void)
 	exit(6);
 }
 
+/* Returns the digit of the socket that was connected to, or -1. */
+static int try_to_connect(void)
+{
+	struct sockaddr_un peer = {0};
+	socklen_t size = sizeof peer - 1;
+	int digit = -1, fresh = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (connect(fresh, (void *)&address, sizeof address) == 0) {
+		if (getpeername(fresh, (void *)&peer, &size) != 0)
+			exit(7);
+		digit = peer.sun_path[strlen(peer.sun_path) - 3] - '0';
+	}
+	close(fresh);
+	return digit;
+}
+
+/* Returns the digit of the folder in which a socket was bound, or -1. */
+static int try_to_bind(void)
+{
+	int digit = -1, fresh = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (bind(fresh, (void *)&address, sizeof address) == 0 && (digit = unlink("0/f") == 0 ? 0 : 1) == 1)
+		unlink("1/f");
+	close(fresh);
+	return digit;
+}
+
+static int (*const tries[])(void) = {try_to_open, try_to_remove, try_to_connect, try_to_bind};
+static const char *const names[] = {"open", "remove", "connect", "bind"};
+
 int main(int argc, char **argv)
 {
 	if (argc != 5 || chdir(argv[4]) != 0)
 		return 2;
-	int link = strcmp(argv[1], "link") == 0, removes = strcmp(argv[2], "remove") == 0;
-	int length = snprintf(path, sizeof path, "%s/%s0/f", argv[4], link ? "to" : "");
-	turning = path + length - 3;
+	int link = strcmp(argv[1], "link") == 0, what = 0;
+	while (strcmp(argv[2], names[what]) != 0)
+		if (++what == 4)
+			return 2;
+	char *text = what < 2 ? path : address.sun_path;
+	int length = snprintf(text, what < 2 ? sizeof path : sizeof address.sun_path, "%s/%s0/f", argv[4], link ? "to" : "");
+	turning = text + length - 3;
 	int right = 0, wrong = 0, failed = 0;
 	pthread_t thread;
 	if (pthread_create(&thread, NULL, link ? turn_link : turn_buffer, NULL) != 0)
 		return 2;
 	for (int i = atoi(argv[3]); i > 0; i--) {
-		int digit = removes ? try_to_remove() : try_to_open();
+		int digit = tries[what]();
 		if (digit < 0)
 			failed++;
 		else if (digit == 0)
