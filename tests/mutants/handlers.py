@@ -80,7 +80,7 @@ HANDLERS = [
         "pkg/supervise/supervisor.go",
         "s.note(errors.Join(err, s.kill()))",
         "s.note(errors.Join(err, nil))",
-        "tests/faults/test_failing_calls.py::test_each_call_fails",
+        "tests/faults/test_failing_calls.py::test_it_always_fails",
     ),
     Mutant(
         "what cannot be killed alone is killed with its tree",

@@ -62,6 +62,13 @@ PROCESSES = [
         "pkg/launch::TestHostKilled",
     ),
     Mutant(
+        "the tree dies with the host at any moment",
+        "pkg/launch/child.c",
+        "{{.fd = (int)host, .events = POLLIN}",
+        "{{.fd = -1, .events = POLLIN}",
+        "tests/faults/test_killed_host.py",
+    ),
+    Mutant(
         "a descriptor's signals stay inside",
         "pkg/landlock/level.go",
         "unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL}",
