@@ -105,8 +105,8 @@ def test_a_path_that_leads_elsewhere_meanwhile(
     make_unix_server(tmp_path / "other")
     with popen(full, 'tell("going")\ntell(refused(stream))') as process:
         assert lines(process, 1) == ["going"]
-        (tmp_path / "s").unlink()
-        (tmp_path / "s").symlink_to("other")
+        (tmp_path / "link").symlink_to("other")
+        (tmp_path / "link").rename(tmp_path / "s")
         full.setblocking(True)
         full.accept()[0].close()
         assert lines(process, 1) == ["EACCES"]
