@@ -11,7 +11,7 @@ from ._chain import Chain, Link
 from ._extension import core
 from ._rules import action_for
 from .actions import CONTINUE, NotifAction
-from .errors import NotifError, from_core
+from .errors import NotifError, OverError, from_core
 from .handler import HandlerCtx
 from .result import HandlerFailure
 
@@ -132,7 +132,7 @@ def deciding(run: int, chain: Chain, ctx: HandlerCtx, failures: Failures) -> Gen
         try:
             action = _checked(link, (yield link))
         except TooLateError:
-            if not chain.is_timed or _go_on(run, chain, ctx, stage, None):
+            if not chain.is_timed or _go_on(run, chain, ctx, stage, None) is not False:
                 return None  # it was not the time: the child is gone
             tell(chain, ctx, chain.constants[stage], failures)
             return None
@@ -150,18 +150,25 @@ def deciding(run: int, chain: Chain, ctx: HandlerCtx, failures: Failures) -> Gen
             action = chain.constants[stage]
         if exception is not None:
             failures.record(link, ctx, exception, action)
+        if in_time is None:
+            return None
         if last or not in_time:
             tell(chain, ctx, action, failures)
             return (action, link) if in_time else None
     raise AssertionError("a chain has at least one handler")
 
 
-def _go_on(run: int, chain: Chain, ctx: HandlerCtx, stage: int, seconds: float | None) -> bool:
-    """Start the time of a stage, None for unlimited; False when the call is answered already."""
+def _go_on(run: int, chain: Chain, ctx: HandlerCtx, stage: int, seconds: float | None) -> bool | None:
+    """Start the time of a stage, None for unlimited; False when the call is answered already, None after the run."""
     constant = chain.constants[stage]
-    return bool(
-        core().core_Limit(run, ctx.id, stage, seconds or 0.0, constant._kind, constant._operand, constant._value)
-    )
+    limit = seconds or 0.0
+    try:
+        return bool(core().core_Limit(run, ctx.id, stage, limit, constant._kind, constant._operand, constant._value))
+    except RuntimeError as error:
+        fault = from_core(error)
+        if isinstance(fault, OverError):
+            return None
+        raise fault from None
 
 
 def tell(chain: Chain, ctx: HandlerCtx, action: NotifAction, failures: Failures) -> None:
