@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import socket
@@ -56,11 +55,16 @@ def confine(policy: Sandbox) -> None:
             f"this process has {threads} threads, and Landlock would confine one of them; "
             "confine it before it starts threads, or uses sandlock otherwise"
         )
+    import ctypes  # here, because sub-interpreters cannot import it in CPython 3.12
+
     fd, degraded = _ruleset(policy)
     try:
         libc = ctypes.CDLL(None, use_errno=True)
-        _check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "give up new privileges")
-        _check(libc.syscall(ctypes.c_long(_SYS_landlock_restrict_self), fd, 0), "enforce the Landlock ruleset")
+        if (
+            libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0
+            or libc.syscall(ctypes.c_long(_SYS_landlock_restrict_self), fd, 0) < 0
+        ):
+            raise ConfinementError(f"enforce the Landlock ruleset: {os.strerror(ctypes.get_errno())}")
     finally:
         os.close(fd)
     note_degraded(degraded)
@@ -118,8 +122,3 @@ def _serve_ruleset(request: str, to: socket.socket) -> None:
         socket.send_fds(to, [answer.encode()], descriptors)
     finally:
         os._exit(0)
-
-
-def _check(result: int, what: str) -> None:
-    if result < 0:
-        raise ConfinementError(f"{what}: {os.strerror(ctypes.get_errno())}")
