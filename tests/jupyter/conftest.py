@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 import nbformat
 import pytest
-from jupyter_core.utils import ensure_async
+from jupyter_core.utils import ensure_async, run_sync
 from nbclient import NotebookClient
 
 from tests.support.processes import PATIENCE
@@ -42,7 +42,7 @@ class Kernel:
 
         cell = nbformat.v4.new_code_cell(code)
         self.client.nb.cells.append(cell)
-        asyncio.get_event_loop().run_until_complete(run())
+        run_sync(run)()
         outputs: list[Any] = cell.outputs
         return outputs
 
