@@ -84,6 +84,33 @@ static void execute(struct sandlock_launch *launch, const struct sandlock_plan *
 	fail(launch, who, told, why);
 }
 
+/* A command that is killed when it has a listener, and before it has told the number, leaves the host a descriptor that
+   nobody knows. So the reaper lets it tell, and it begins nothing once the reaper is about to kill. */
+static int begin_listening(struct sandlock_launch *launch)
+{
+	__atomic_store_n(&launch->listening, 1, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&launch->ending, __ATOMIC_SEQ_CST))
+		return 1;
+	__atomic_store_n(&launch->listening, 0, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static void end_listening(struct sandlock_launch *launch, long result)
+{
+	if (result >= 0)
+		launch->listener = (int32_t)result;
+	__atomic_store_n(&launch->listening, 0, __ATOMIC_SEQ_CST);
+}
+
+/* The reaper's side of it; for a second, should somebody else have killed the command in between. */
+static void let_it_tell(struct sandlock_launch *launch)
+{
+	int64_t pause[2] = {0, 1000 * 1000};
+	__atomic_store_n(&launch->ending, 1, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < 1000 && __atomic_load_n(&launch->listening, __ATOMIC_SEQ_CST); i++)
+		CALL2(SYS_nanosleep, pause, 0);
+}
+
 /* False when a step has failed. */
 static int walk(struct sandlock_launch *launch, const struct sandlock_plan *plan, int32_t who)
 {
@@ -95,7 +122,12 @@ static int walk(struct sandlock_launch *launch, const struct sandlock_plan *plan
 			tell(launch, &launch->state, SANDLOCK_UNMAPPED);
 			wait_while(launch, &launch->unmapped, 1);
 		}
+		if (i == plan->listener_step && !begin_listening(launch))
+			return 0;
 		long result = rawcall((long)step->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+		/* The descriptor table is still the host's: the listener is open there under this number. */
+		if (i == plan->listener_step)
+			end_listening(launch, result);
 		if (result < 0) {
 			fail(launch, who, i, result);
 			return 0;
@@ -103,9 +135,6 @@ static int walk(struct sandlock_launch *launch, const struct sandlock_plan *plan
 		/* A reaper that was gone before takes nobody along any more. */
 		if (i == plan->tied_step && CALL0(SYS_getppid) != launch->reaper_pid)
 			return 0;
-		/* The descriptor table is still the host's: the listener is open there under this number. */
-		if (i == plan->listener_step)
-			launch->listener = (int32_t)result;
 		/* From here on the host may close what it opened for the command. */
 		if (i == plan->isolated_step) {
 			launch->isolated = 1;
@@ -174,6 +203,7 @@ static void kill_children(void)
 static void kill_tree(struct sandlock_launch *launch)
 {
 	int command_gone = 0;
+	let_it_tell(launch);
 	while (reap(launch, 0, &command_gone) != 0) {
 		/* One kill reaches the whole tree at once, and no fork can slip past it: kill(2) holds the task list, and
 		   a task with a signal pending does not fork. Landlock keeps it from everybody else. */

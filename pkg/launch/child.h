@@ -53,6 +53,10 @@ struct sandlock_launch {
 	int32_t order_target; /* as kill(2) takes it, -1 being the whole tree */
 	int32_t order_signal;
 
+	/* Between reaper and command. */
+	uint32_t listening;  /* the command has a listener, or is about to, whose number it has not told */
+	uint32_t ending;     /* the reaper is about to kill */
+
 	/* To the host. */
 	uint32_t state;
 	int32_t isolated;    /* the command has a descriptor table of its own */
