@@ -62,13 +62,6 @@ FILES = [
         "tests/api/test_denied.py::test_file",
     ),
     Mutant(
-        "others cannot be traced",
-        "pkg/launch/plan.go",
-        "if s.Ruleset >= 0 {",
-        "if s.Ruleset >= 1<<30 {",
-        ESCAPES + "test_processes.py::test_calls_that_take_the_right_to_trace[kcmp]",
-    ),
-    Mutant(
         "others are not read through /proc",
         "pkg/launch/plan.go",
         "if s.Ruleset >= 0 {",

@@ -124,7 +124,8 @@ def _summarize(observation: Observation) -> None:
     record, calls = observation.record, observation.record.calls
     ending = "was interrupted" if record.result is None else record.result._ending()
     threads = len({call.pid for call in calls})
-    print_title(f"the command {ending}; {record.seconds:.2f} s, {len(calls)} calls of {threads} threads")
+    plural = "" if threads == 1 else "s"
+    print_title(f"the command {ending}; {record.seconds:.2f} s, {len(calls)} calls of {threads} thread{plural}")
     opened = [call for call in calls if call.syscall in OPENS and not call.writes]
     _count("changed", (path for call in calls if call.writes for path in call.paths), "yellow")
     _count("opened", _paths(opened, found=True), "green")
