@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,8 @@ def test_execve(tmp_path: Path, make_fifo: MakeFifo, handlers: str, thread: str,
     """By the main thread, or by another one while the main thread is in run()."""
     daemon_up, command_up = make_fifo("up"), make_fifo("command")
     script = SCRIPT.format(up=daemon_up.path, command=command_up.path)
-    arguments = host_command(HOST, tmp_path, script, handlers, thread, forked)
+    python = [sys.executable, "-W", "ignore::DeprecationWarning"]  # which CPython 3.12 has for a fork beside threads
+    arguments = host_command(HOST, tmp_path, script, handlers, thread, forked, python=python)
     with contextlib.ExitStack() as stack:
         pipe = subprocess.PIPE
         host = subprocess.Popen(arguments, env=host_environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
