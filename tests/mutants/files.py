@@ -61,11 +61,4 @@ FILES = [
         "return false })",
         "tests/api/test_denied.py::test_file",
     ),
-    Mutant(
-        "others are not read through /proc",
-        "pkg/launch/plan.go",
-        "if s.Ruleset >= 0 {",
-        "if s.Ruleset >= 1<<30 {",
-        ESCAPES + "test_processes.py::test_proc_of_another_process[mem]",
-    ),
 ]
