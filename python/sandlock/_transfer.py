@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
+from typing import TYPE_CHECKING
 
 from ._frame import Transferred
 from .context import HandlerCtx
 from .errors import NotifError
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["transfer"]
 
@@ -23,6 +26,8 @@ _ERESTARTSYS = 512  # include/linux/errno.h: after a signal the call is made aga
 
 async def transfer(ctx: HandlerCtx, most: int = 0) -> Transferred:
     """Perform a call such as read for the child, with so many bytes at most where ``most`` is not 0."""
+    import asyncio  # here, because it is half of the package's import time
+
     deadline: float | None = None
     loop = asyncio.get_running_loop()
     while True:
@@ -46,6 +51,8 @@ async def transfer(ctx: HandlerCtx, most: int = 0) -> Transferred:
 
 async def _ready(ctx: HandlerCtx, result: Transferred, deadline: float | None) -> int:
     """Wait until a descriptor is ready; else return the errno with which the wait ends."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
     watch, forget = (loop.add_writer, loop.remove_writer) if result.writing else (loop.add_reader, loop.remove_reader)

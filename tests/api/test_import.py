@@ -99,3 +99,12 @@ def test_landlock_abi() -> None:
 def test_every_name_of_the_package_is_there() -> None:
     for name in sandlock.__all__:
         assert getattr(sandlock, name) is not None
+
+
+def test_what_most_need_not_is_not_imported() -> None:
+    script = """
+    import sys, sandlock, sandlock.presets
+    sandlock.Sandbox, sandlock.confine
+    print(sorted({"asyncio", "ctypes"} & sys.modules.keys()))
+    """
+    assert run_host(script).stdout == "[]\n"

@@ -39,8 +39,12 @@ HOST = """
         handlers = [("umask", Answer())] if sys.argv[1] == "handlers" else []
         return box.run(["sh", "-c", "umask; echo end"], input=b"x", handlers=handlers)
 
+    usual = set(threading.enumerate())
+
     def state():
         gc.collect()
+        for thread in set(threading.enumerate()) - usual:
+            thread.join(30)  # it may take longer than an interrupted run waits for it
         return {
             "processes": children(),
             "descriptors": open_fds(),

@@ -74,7 +74,8 @@ def test_on_success_has_the_childs_number_once_for_each(step_box: Sandbox, stepp
     numbers: list[int] = []
     calls = [("getppid",), ("getppid",), ("close", ResultOf(0)), ("getppid",)]
     told = steps(step_box, stepper, *calls, handlers=[("getppid", Do(sends_tracked(text, numbers)))])
-    assert numbers == [told[i].result for i in (0, 1, 3)] == [3, 4, 3]
+    assert [told[i].result for i in (0, 1, 3)] == [3, 4, 3]
+    assert sorted(numbers) == [3, 3, 4]  # by several threads, of which one may be late
 
 
 def test_on_success_is_not_called_when_the_childs_table_is_full(program: Program, text: Path) -> None:

@@ -114,7 +114,9 @@ def test_none_is_wrong_when_what_is_found_is_judged(
         "deny": PathDenyHandler([f"{tmp_path}/1/*"]),
         "allow": PathAllowHandler([f"{tmp_path}/0/*", *(f"{path}/*" for path in SYSTEM_PATHS)]),
     }
-    counted = race(turning, call, 3000, handlers[handler])
-    assert counted.wrong == 0
-    assert counted.right > 10
-    assert counted.failed > 10
+    right = failed = rounds = 0
+    while right <= 10 or failed <= 10:  # one round is enough on an idle machine
+        counted = race(turning, call, 3000, handlers[handler])
+        assert counted.wrong == 0
+        right, failed, rounds = right + counted.right, failed + counted.failed, rounds + 1
+        assert rounds < 20, (right, failed)
