@@ -27,7 +27,7 @@ def main() -> int:
         print("not root: the tests ran as an unprivileged user already")
         return 0
     os.umask(0o022)
-    with tempfile.TemporaryDirectory(prefix="sandlock-unprivileged-") as name:
+    with tempfile.TemporaryDirectory(prefix="sandlock-") as name:
         stage = Path(name)
         stage.chmod(0o755)
         home = stage / "home"
