@@ -8,6 +8,9 @@ EXTENSION_SOURCES := go.mod go.sum $(shell find bindings pkg -type f ! -name '*_
 
 FUZZTIME ?= 20
 
+# Hundreds of interpreters are started by the tests, and would compile all that they import.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 

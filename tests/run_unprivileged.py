@@ -42,7 +42,6 @@ def main() -> int:
             "HOME": str(home),
             "LANG": "C.UTF-8",
             "PATH": f"{python.parent}:{os.defpath}",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "SANDLOCK_WHEEL": str(wheel),
             "TMPDIR": str(home),
         }

@@ -11,11 +11,7 @@ import (
 // descriptor, which is the caller's, and the numbers of the protections that it does without.
 func Ruleset(request string) (answer string, err error) {
 	defer recovered(&err)
-	fields, _, err := contentOf(request)
-	if err != nil {
-		return "", encode(err)
-	}
-	rules, err := policy.Decode(fields)
+	rules, err := policyOf(request)
 	if err != nil {
 		return "", encode(err)
 	}

@@ -80,6 +80,15 @@ func contentOf(encoded string) (map[string]any, []string, error) {
 	return fields.(map[string]any), stringsOf(r.Command), nil
 }
 
+// policyOf gives the policy of a request.
+func policyOf(request string) (*policy.Policy, error) {
+	fields, _, err := contentOf(request)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Decode(fields)
+}
+
 // WriteProfile gives the text of a profile with the policy and the command of a request.
 func WriteProfile(request string) (toml string, err error) {
 	defer recovered(&err)
@@ -94,11 +103,7 @@ func WriteProfile(request string) (toml string, err error) {
 // CheckPolicy reports what this host has against the policy of a request, without starting anything.
 func CheckPolicy(request string) (fits bool, err error) {
 	defer recovered(&err)
-	fields, _, err := contentOf(request)
-	if err != nil {
-		return false, encode(err)
-	}
-	rules, err := policy.Decode(fields)
+	rules, err := policyOf(request)
 	if err != nil {
 		return false, encode(err)
 	}

@@ -35,13 +35,14 @@ func (e *linkError) Error() string {
 func changeableFolders(p *policy.Policy) changeable {
 	var folders changeable
 	for _, path := range p.FSWritable {
+		path = absolute(path)
 		// What cannot be resolved cannot be opened either, and the error of that says more.
-		real, err := filepath.EvalSymlinks(absolute(path))
+		real, err := filepath.EvalSymlinks(path)
 		if err != nil {
 			continue
 		}
 		folders.real = append(folders.real, real)
-		if real == filepath.Clean(absolute(path)) {
+		if real == filepath.Clean(path) {
 			folders.plain = append(folders.plain, real)
 		}
 	}

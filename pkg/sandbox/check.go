@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"sandlock/pkg/landlock"
 	"sandlock/pkg/policy"
 	"sandlock/pkg/seccomp"
 )
@@ -9,15 +8,7 @@ import (
 // Check reports what this host has against a policy, without starting anything: paths that do not exist, unknown names of
 // system calls, protections that the kernel lacks. Names of peers are not resolved.
 func Check(p *policy.Policy) error {
-	rules, err := p.Normalized()
-	if err != nil {
-		return err
-	}
-	abi, err := landlock.ABI()
-	if err != nil {
-		return err
-	}
-	ruleset, err := landlock.Build(rules, abi)
+	rules, ruleset, err := build(p)
 	if err != nil {
 		return err
 	}

@@ -13,15 +13,7 @@ import (
 // gives its descriptor, which is the caller's, and the protections that it does without. What of a policy is not
 // Landlock's is not in it.
 func Ruleset(p *policy.Policy) (fd int, degraded []policy.Protection, err error) {
-	rules, err := p.Normalized()
-	if err != nil {
-		return -1, nil, err
-	}
-	abi, err := landlock.ABI()
-	if err != nil {
-		return -1, nil, err
-	}
-	ruleset, err := landlock.Build(rules, abi)
+	_, ruleset, err := build(p)
 	if err != nil {
 		return -1, nil, err
 	}
@@ -31,4 +23,18 @@ func Ruleset(p *policy.Policy) (fd int, degraded []policy.Protection, err error)
 		return -1, nil, fmt.Errorf("keep the Landlock ruleset: %w", err)
 	}
 	return fd, ruleset.Degraded(), nil
+}
+
+// build normalizes a policy, and makes its Landlock ruleset for the running kernel.
+func build(p *policy.Policy) (*policy.Policy, *landlock.Ruleset, error) {
+	rules, err := p.Normalized()
+	if err != nil {
+		return nil, nil, err
+	}
+	abi, err := landlock.ABI()
+	if err != nil {
+		return nil, nil, err
+	}
+	ruleset, err := landlock.Build(rules, abi)
+	return rules, ruleset, err
 }

@@ -28,53 +28,56 @@ def loopback(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def make_receiver() -> Iterator[MakeServer]:
+def sockets() -> Iterator[list[socket.socket]]:
+    """Sockets that are closed after the test."""
+    made: list[socket.socket] = []
+    yield made
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def make_receiver(sockets: list[socket.socket]) -> MakeServer:
     """Make UDP sockets that are bound to an address, at a port that the kernel picks unless one is given."""
-    receivers: list[socket.socket] = []
 
     def make(host: str, port: int = 0, backlog: int = 0) -> socket.socket:
-        receivers.append(socket.socket(family_of(host), DGRAM))
-        receivers[-1].bind((host, port))
-        receivers[-1].setblocking(False)
-        return receivers[-1]
+        receiver = socket.socket(family_of(host), DGRAM)
+        sockets.append(receiver)
+        receiver.bind((host, port))
+        receiver.setblocking(False)
+        return receiver
 
-    yield make
-    for receiver in receivers:
-        receiver.close()
+    return make
 
 
 @pytest.fixture
-def make_server() -> Iterator[MakeServer]:
+def make_server(sockets: list[socket.socket]) -> MakeServer:
     """Make TCP servers that listen at an address, at a port that the kernel picks unless one is given."""
-    servers: list[socket.socket] = []
 
     def make(host: str, port: int = 0, backlog: int = 128) -> socket.socket:
-        servers.append(socket.socket(family_of(host)))
-        servers[-1].bind((host, port))
-        servers[-1].listen(backlog)
-        servers[-1].setblocking(False)
-        return servers[-1]
+        server = socket.socket(family_of(host))
+        sockets.append(server)
+        server.bind((host, port))
+        server.listen(backlog)
+        server.setblocking(False)
+        return server
 
-    yield make
-    for server in servers:
-        server.close()
+    return make
 
 
 @pytest.fixture
-def make_unix_server() -> Iterator[MakeUnixServer]:
+def make_unix_server(sockets: list[socket.socket]) -> MakeUnixServer:
     """Make Unix sockets at paths, whose folders are made as well."""
-    servers: list[socket.socket] = []
 
     def make(path: Path, kind: int = STREAM, backlog: int = 128) -> socket.socket:
         path.parent.mkdir(parents=True, exist_ok=True)
-        servers.append(socket.socket(AF_UNIX, kind))
-        servers[-1].bind(os.fspath(path))
+        server = socket.socket(AF_UNIX, kind)
+        sockets.append(server)
+        server.bind(os.fspath(path))
         path.chmod(0o777)  # for a command that becomes another user
         if kind != DGRAM:
-            servers[-1].listen(backlog)
-        servers[-1].setblocking(False)
-        return servers[-1]
+            server.listen(backlog)
+        server.setblocking(False)
+        return server
 
-    yield make
-    for server in servers:
-        server.close()
+    return make

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,19 +64,26 @@ logging.warning("hello")
 """
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """Give a folder whose path leaves room for what multiprocessing adds: a Unix socket's path has 107 bytes."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
 @pytest.mark.parametrize(
     ("script", "expected"),
     [(MANAGER, "[2, 4]\n"), (LISTENER, "[1, 2, 1, 2]\n"), (ASYNCIO, "190\n")],
     ids=["Manager", "Listener", "asyncio"],
 )
-def test_within_the_sandbox(tmp_path: Path, script: str, expected: str) -> None:
-    (tmp_path / "script.py").write_text(script)
+def test_within_the_sandbox(short_path: Path, script: str, expected: str) -> None:
+    (short_path / "script.py").write_text(script)
     box = tool_sandbox(
         [*PYTHON_PATHS, "/dev/urandom"],
-        [tmp_path],
-        cwd=tmp_path,
-        env={"TMPDIR": tmp_path},
-        net_allow=[unix_rule(tmp_path)],
+        [short_path],
+        cwd=short_path,
+        env={"TMPDIR": short_path},
+        net_allow=[unix_rule(short_path)],
     )
     result = box.run([sys.executable, "script.py"], timeout=60)
     assert (result.stdout.decode(), result.stderr) == (expected, b"")
