@@ -4,7 +4,7 @@ EXTENSION := python/sandlock/_core.abi3.so
 EXTENSION_SOURCES := go.mod go.sum $(shell find bindings pkg -type f ! -name '*_test.go' ! -path '*/__pycache__/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test fuzz soak mutants sanitize audit bench docs fmt lint wheels matrix clean
+.PHONY: help build demo test pytest-here pytest-unprivileged fuzz soak mutants sanitize audit bench docs fmt lint wheels matrix clean
 
 FUZZTIME ?= 20
 
@@ -21,9 +21,14 @@ demo: build ## list every file that a real program opens, from a Python handler
 
 test: lint ## run every check and test, as the current user and as an unprivileged one
 	go test -race ./...
-	$(BIN)/pytest
-	$(BIN)/python tests/run_unprivileged.py
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target pytest-here pytest-unprivileged
 	$(BIN)/python tests/run_fuzz.py $(FUZZTIME)
+
+pytest-here:
+	$(BIN)/pytest
+
+pytest-unprivileged:
+	$(BIN)/python tests/run_unprivileged.py
 
 fuzz: build ## run each fuzz target of the Go packages for FUZZTIME=20 seconds; ARGS="WORD" picks some
 	$(BIN)/python tests/run_fuzz.py $(FUZZTIME) $(ARGS)

@@ -62,7 +62,10 @@ func specs(t testing.TB, a seccomp.Arch) map[string]seccomp.Spec {
 func eachSpec(t *testing.T, test func(*testing.T, seccomp.Spec)) {
 	for _, a := range seccomp.Arches() {
 		for name, s := range specs(t, a) {
-			t.Run(fmt.Sprintf("%v/%s", a, name), func(t *testing.T) { test(t, s) })
+			t.Run(fmt.Sprintf("%v/%s", a, name), func(t *testing.T) {
+				t.Parallel()
+				test(t, s)
+			})
 		}
 	}
 }

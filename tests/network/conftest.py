@@ -28,7 +28,7 @@ def loopback(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def sockets() -> Iterator[list[socket.socket]]:
+def closed_after() -> Iterator[list[socket.socket]]:
     """Sockets that are closed after the test."""
     made: list[socket.socket] = []
     yield made
@@ -37,12 +37,12 @@ def sockets() -> Iterator[list[socket.socket]]:
 
 
 @pytest.fixture
-def make_receiver(sockets: list[socket.socket]) -> MakeServer:
+def make_receiver(closed_after: list[socket.socket]) -> MakeServer:
     """Make UDP sockets that are bound to an address, at a port that the kernel picks unless one is given."""
 
     def make(host: str, port: int = 0, backlog: int = 0) -> socket.socket:
         receiver = socket.socket(family_of(host), DGRAM)
-        sockets.append(receiver)
+        closed_after.append(receiver)
         receiver.bind((host, port))
         receiver.setblocking(False)
         return receiver
@@ -51,12 +51,12 @@ def make_receiver(sockets: list[socket.socket]) -> MakeServer:
 
 
 @pytest.fixture
-def make_server(sockets: list[socket.socket]) -> MakeServer:
+def make_server(closed_after: list[socket.socket]) -> MakeServer:
     """Make TCP servers that listen at an address, at a port that the kernel picks unless one is given."""
 
     def make(host: str, port: int = 0, backlog: int = 128) -> socket.socket:
         server = socket.socket(family_of(host))
-        sockets.append(server)
+        closed_after.append(server)
         server.bind((host, port))
         server.listen(backlog)
         server.setblocking(False)
@@ -66,13 +66,13 @@ def make_server(sockets: list[socket.socket]) -> MakeServer:
 
 
 @pytest.fixture
-def make_unix_server(sockets: list[socket.socket]) -> MakeUnixServer:
+def make_unix_server(closed_after: list[socket.socket]) -> MakeUnixServer:
     """Make Unix sockets at paths, whose folders are made as well."""
 
     def make(path: Path, kind: int = STREAM, backlog: int = 128) -> socket.socket:
         path.parent.mkdir(parents=True, exist_ok=True)
         server = socket.socket(AF_UNIX, kind)
-        sockets.append(server)
+        closed_after.append(server)
         server.bind(os.fspath(path))
         path.chmod(0o777)  # for a command that becomes another user
         if kind != DGRAM:
