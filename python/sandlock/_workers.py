@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -55,10 +56,10 @@ class Workers:
         self._frame = frame
         self._chains = chains
         self._failures = failures
-        self._most = most
         self._loop = loop
-        self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
+        # No lock guards these two: an interrupt in the place where a lock is given back would leave it taken.
+        self._free = deque(range(most))
+        self._threads: dict[int, threading.Thread] = {}
         self._deciding = [False] * most
         self._dismissed = False
         self._held = held
@@ -73,18 +74,18 @@ class Workers:
 
     def _start_one(self) -> None:
         """Start one more worker, if there may be more. Where there cannot, those that there are go on."""
-        with self._lock:
-            index = len(self._threads)
-            if index >= self._most:
-                return
-            thread = Thread(target=self._work, args=(index,), name=f"sandlock-{index}")
-            self._threads.append(thread)
-            try:
-                start(thread)
-            except SandboxError:
-                self._threads.pop()
-                if not self._threads:
-                    raise
+        try:
+            index = self._free.popleft()
+        except IndexError:
+            return
+        self._threads[index] = thread = Thread(target=self._work, args=(index,), name=f"sandlock-{index}")
+        try:
+            start(thread)
+        except SandboxError:
+            del self._threads[index]
+            self._free.appendleft(index)
+            if not self._threads:
+                raise
 
     def _work(self, index: int) -> None:
         """Answer until there is nothing more to answer. A worker that fails takes the command with it."""
@@ -161,13 +162,13 @@ class Workers:
             Whether all have ended.
         """
         deadline = time.monotonic() + (grace or 0)
-        # Without the lock, which an interrupted start may have left taken. A thread that has not begun finds the end.
-        threads = [thread for thread in self._threads if thread.ident is not None]
-        for index, thread in enumerate(threads):
+        # A thread that has not begun finds the end.
+        threads = {index: thread for index, thread in self._threads.copy().items() if thread.ident is not None}
+        for index, thread in threads.items():
             if thread is threading.current_thread():
                 continue
             if grace is None or not self._deciding[index]:
                 thread.join()
             else:
                 thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in threads)
+        return not any(thread.is_alive() for thread in threads.values())
