@@ -25,10 +25,10 @@ test: lint ## run every check and test, as the current user and as an unprivileg
 	$(BIN)/python tests/run_fuzz.py $(FUZZTIME)
 
 pytest-here:
-	$(BIN)/pytest
+	env -u MAKEFLAGS $(BIN)/pytest
 
 pytest-unprivileged:
-	$(BIN)/python tests/run_unprivileged.py
+	env -u MAKEFLAGS $(BIN)/python tests/run_unprivileged.py
 
 fuzz: build ## run each fuzz target of the Go packages for FUZZTIME=20 seconds; ARGS="WORD" picks some
 	$(BIN)/python tests/run_fuzz.py $(FUZZTIME) $(ARGS)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime/cgo"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,24 +21,37 @@ import (
 
 // A run is one command.
 type run struct {
-	process *sandbox.Process // nil when it has not started, or could not be executed
-	result  *sandbox.Result
-	workers []*worker
-	frame   frame
-	mapped  sync.RWMutex // held for reading while the frame is in use
+	started  atomic.Pointer[sandbox.Process] // nil when it has not started, or could not be executed
+	starting starting
+	result   *sandbox.Result
+	workers  []*worker
+	frame    frame
+	mapped   sync.RWMutex // held for reading while the frame is in use
 }
+
+func (r *run) process() *sandbox.Process { return r.started.Load() }
 
 // New gives the handle of a run that has not started. It holds nothing yet; Close ends it.
 func New() (handle int64, err error) {
 	defer recovered(&err)
-	return int64(cgo.NewHandle(&run{})), nil
+	return int64(cgo.NewHandle(&run{starting: newStarting()})), nil
 }
 
 // Start starts the command of a request, in the given environment (see request.go). The error's text is JSON, see
 // fault.go. The caller may be interrupted before it learns what became of it: Close ends whatever has started.
+// A run that was killed before does not start.
 func Start(handle int64, text, environment string) (started bool, err error) {
 	defer recovered(&err)
 	r := lookUp(handle)
+	mayStart, err := r.starting.enter()
+	if err != nil {
+		return false, encode(err)
+	}
+	defer r.starting.leave()
+	if !mayStart {
+		r.result = &sandbox.Result{ExitCode: -1, Signal: unix.SIGKILL, Reason: sandbox.Killed}
+		return false, nil
+	}
 	q, err := parse(text)
 	if err != nil {
 		return false, encode(err)
@@ -56,14 +70,21 @@ func Start(handle int64, text, environment string) (started bool, err error) {
 		return false, encode(err)
 	}
 	s := sandbox.Sandbox{Policy: *q.policy, Handlers: registrations, Narrow: q.Narrow}
-	if r.process, r.result, err = s.Start(command); err != nil {
+	process, result, err := s.Start(command)
+	if err != nil {
 		return false, encode(err)
 	}
-	if r.process == nil {
+	if r.result = result; process == nil {
 		return false, nil
 	}
+	r.started.Store(process)
+	if r.starting.killed.Load() { // before Kill could find it
+		if err := process.Kill(); err != nil {
+			return false, encode(err)
+		}
+	}
 	if q.Timeout != nil {
-		r.process.SetDeadline(time.Now().Add(seconds(q.Timeout)))
+		process.SetDeadline(time.Now().Add(seconds(q.Timeout)))
 	}
 	if q.pulls() {
 		for i := range q.Workers {
@@ -77,7 +98,7 @@ func Start(handle int64, text, environment string) (started bool, err error) {
 func Frame(handle int64) (fd int, err error) {
 	defer recovered(&err)
 	r := lookUp(handle)
-	if r.process == nil || len(r.workers) == 0 {
+	if r.process() == nil || len(r.workers) == 0 {
 		return -1, nil
 	}
 	return r.frame.fd, nil
@@ -86,8 +107,8 @@ func Frame(handle int64) (fd int, err error) {
 // Input is the descriptor of the pipe that the run's input is written to, or -1. It is closed after the last byte.
 func Input(handle int64) (fd int, err error) {
 	defer recovered(&err)
-	if r := lookUp(handle); r.process != nil {
-		return r.process.Input(), nil
+	if r := lookUp(handle); r.process() != nil {
+		return r.process().Input(), nil
 	}
 	return -1, nil
 }
@@ -95,8 +116,8 @@ func Input(handle int64) (fd int, err error) {
 // PID is the process ID of the run's command, or 0 when it could not be executed.
 func PID(handle int64) (pid int, err error) {
 	defer recovered(&err)
-	if r := lookUp(handle); r.process != nil {
-		return r.process.PID, nil
+	if r := lookUp(handle); r.process() != nil {
+		return r.process().PID, nil
 	}
 	return 0, nil
 }
@@ -106,14 +127,19 @@ func PID(handle int64) (pid int, err error) {
 func Serve(handle int64, most int) (ended bool, err error) {
 	defer recovered(&err)
 	r := lookUp(handle)
-	return r.process == nil || r.process.Serve(time.Duration(most)*time.Millisecond), nil
+	if !r.starting.awaited() {
+		return r.starting.never(), nil
+	}
+	return r.process() == nil || r.process().Serve(time.Duration(most)*time.Millisecond), nil
 }
 
-// Kill ends the run's tree. False says that there was none.
+// Kill ends the run's tree, also one that is about to start. False says that there is none.
 func Kill(handle int64) (running bool, err error) {
 	defer recovered(&err)
-	if r := lookUp(handle); r.process != nil {
-		return true, encode(r.process.Kill())
+	r := lookUp(handle)
+	r.starting.killed.Store(true)
+	if r.process() != nil {
+		return true, encode(r.process().Kill())
 	}
 	return false, nil
 }
@@ -122,36 +148,36 @@ func Kill(handle int64) (running bool, err error) {
 func Signal(handle int64, number int, group bool) (running bool, err error) {
 	defer recovered(&err)
 	r := lookUp(handle)
-	if r.process == nil {
+	if r.process() == nil {
 		return false, nil
 	}
 	if group {
-		return true, encode(r.process.SignalGroup(unix.Signal(number)))
+		return true, encode(r.process().SignalGroup(unix.Signal(number)))
 	}
-	return true, encode(r.process.Signal(unix.Signal(number)))
+	return true, encode(r.process().Signal(unix.Signal(number)))
 }
 
 // Pause stops the run's tree, or lets it go on. False says that there was none.
 func Pause(handle int64, paused bool) (running bool, err error) {
 	defer recovered(&err)
 	r := lookUp(handle)
-	if r.process == nil {
+	if r.process() == nil {
 		return false, nil
 	}
 	if paused {
-		return true, encode(r.process.Pause())
+		return true, encode(r.process().Pause())
 	}
-	return true, encode(r.process.Resume())
+	return true, encode(r.process().Resume())
 }
 
 // Release lets a command go on that was started held. False says that there was none.
 func Release(handle int64) (running bool, err error) {
 	defer recovered(&err)
 	r := lookUp(handle)
-	if r.process == nil {
+	if r.process() == nil {
 		return false, nil
 	}
-	r.process.Release()
+	r.process().Release()
 	return true, nil
 }
 
@@ -159,17 +185,17 @@ func Release(handle int64) (running bool, err error) {
 func TakeStream(handle int64, number int) (fd int, err error) {
 	defer recovered(&err)
 	r := lookUp(handle)
-	if r.process == nil {
+	if r.process() == nil {
 		return -1, nil
 	}
-	return r.process.TakeStream(number), nil
+	return r.process().TakeStream(number), nil
 }
 
 // Wake makes Serve return false, as if a signal had come.
 func Wake(handle int64) (running bool, err error) {
 	defer recovered(&err)
-	if r := lookUp(handle); r.process != nil {
-		return true, encode(r.process.Wake())
+	if r := lookUp(handle); r.process() != nil {
+		return true, encode(r.process().Wake())
 	}
 	return false, nil
 }
@@ -178,8 +204,8 @@ func Wake(handle int64) (running bool, err error) {
 func Outcome(handle int64) (text string, err error) {
 	defer recovered(&err)
 	r := lookUp(handle)
-	if r.process != nil {
-		if r.result, err = r.process.Wait(); err != nil {
+	if r.process() != nil {
+		if r.result, err = r.process().Wait(); err != nil {
 			return "", encode(err)
 		}
 	}
@@ -230,8 +256,8 @@ func Close(handle int64) (closed bool, err error) {
 	if !ok {
 		return false, nil
 	}
-	if r.process != nil {
-		err = r.process.Close()
+	if r.process() != nil {
+		err = r.process().Close()
 	}
 	r.mapped.Lock()
 	defer r.mapped.Unlock()

@@ -18,8 +18,8 @@ func Kernel() (text string, err error) {
 func Degraded(handle int64) (text string, err error) {
 	defer recovered(&err)
 	numbers := []policy.Protection{}
-	if r := lookUp(handle); r.process != nil {
-		numbers = append(numbers, r.process.Degraded()...)
+	if r := lookUp(handle); r.process() != nil {
+		numbers = append(numbers, r.process().Degraded()...)
 	}
 	encoded, err := json.Marshal(numbers)
 	return string(encoded), encode(err)

@@ -43,7 +43,7 @@ func WriteMemory(handle int64, index int, id, address uint64, length int) (done 
 // StillWaits reports whether the task behind a notification still waits for the answer.
 func StillWaits(handle int64, id uint64) (waits bool, err error) {
 	defer recovered(&err)
-	n, ok := lookUp(handle).process.Supervisor().Pending(id)
+	n, ok := lookUp(handle).process().Supervisor().Pending(id)
 	return ok && n.Valid(), nil
 }
 
@@ -52,7 +52,7 @@ func pending(handle int64, index int, id uint64, length int) ([]byte, notify.Not
 	if r.frame.memory == nil {
 		return nil, notify.Notification{}, false
 	}
-	n, ok := r.process.Supervisor().Pending(id)
+	n, ok := r.process().Supervisor().Pending(id)
 	return r.workers[index].slot[offsetData:], n, ok && 0 <= length && length <= dataSize
 }
 

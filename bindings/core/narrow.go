@@ -71,10 +71,10 @@ func RestrictProcesses(handle int64, most int64) (done bool, err error) {
 // narrowed is the process of a run that may be narrowed, or nil when it is over.
 func narrowed(handle int64) *sandbox.Process {
 	r, ok := find(handle)
-	if !ok || r.process == nil || r.process.Narrowing() == nil {
+	if !ok || r.process() == nil || r.process().Narrowing() == nil {
 		return nil
 	}
-	return r.process
+	return r.process()
 }
 
 func parsePeers(text string) ([]netip.Prefix, error) {

@@ -41,7 +41,7 @@ func Perform(handle int64, index int, id uint64, length int, judging bool) (text
 	if words = words[:len(words)-1]; len(words) < count {
 		return "", encode(fmt.Errorf("%d paths are not enough for system call %d", len(words), n.Syscall()))
 	}
-	process := lookUp(handle).process
+	process := lookUp(handle).process()
 	var result deputy.Result
 	if judging {
 		result, err = process.Deputy().PerformJudged(&n, words[count:], words[:count]...)
@@ -92,7 +92,7 @@ type transferred struct {
 // that is not 0, and gives a transferred as JSON.
 func Transfer(handle int64, id uint64, most int) (text string, err error) {
 	defer recovered(&err)
-	process := lookUp(handle).process
+	process := lookUp(handle).process()
 	n, ok := process.Supervisor().Pending(id)
 	if !ok {
 		return "", encode(notify.ErrGone)
@@ -119,7 +119,7 @@ const (
 // Signalled tells whether a signal waits for the task behind a pending notification, which only its answer lets come.
 func Signalled(handle int64, id uint64) (how int, err error) {
 	defer recovered(&err)
-	n, ok := lookUp(handle).process.Supervisor().Pending(id)
+	n, ok := lookUp(handle).process().Supervisor().Pending(id)
 	if !ok {
 		return notSignalled, nil
 	}

@@ -16,7 +16,7 @@ type worker struct {
 }
 
 func (r *run) newWorker(i int) *worker {
-	return &worker{Worker: r.process.Supervisor().NewWorker(), slot: r.frame.slot(i)}
+	return &worker{Worker: r.process().Supervisor().NewWorker(), slot: r.frame.slot(i)}
 }
 
 // Next answers the notification in the worker's slot, if there is one, and blocks until the next one is there. False
@@ -31,7 +31,7 @@ func Next(handle int64, index int) (more bool, err error) {
 	if !r.answer(w) {
 		return false, nil
 	}
-	n := r.process.Supervisor().Next(w.Worker)
+	n := r.process().Supervisor().Next(w.Worker)
 	return n != nil && r.present(w, n), nil
 }
 
@@ -44,7 +44,7 @@ func Settle(handle int64, index int) (fd int, err error) {
 	if !r.answer(w) {
 		return answeredAlready, nil
 	}
-	return told(r.process.Supervisor().Settle(w.Worker))
+	return told(r.process().Supervisor().Settle(w.Worker))
 }
 
 // Detach frees the worker for the next notification; Complete answers this one.
@@ -58,14 +58,14 @@ func Detach(handle int64, index int) (done bool, err error) {
 func Complete(handle int64, id uint64, kind, operand int, value int64) (fd int, err error) {
 	defer recovered(&err)
 	r := lookUp(handle)
-	if r.process == nil {
+	if r.process() == nil {
 		return answeredAlready, nil
 	}
 	action, err := answer{uint32(kind), uint32(operand), value}.action()
 	if err != nil {
 		return noDescriptor, encode(err)
 	}
-	return told(r.process.Supervisor().Complete(id, action))
+	return told(r.process().Supervisor().Complete(id, action))
 }
 
 // Limit starts the time limit of a pending notification anew, for a stage of its decision: should the time run out, this
@@ -77,15 +77,15 @@ func Limit(handle int64, id uint64, stage int, limit float64, kind, operand int,
 		return false, encode(err)
 	}
 	r := lookUp(handle)
-	return r.process != nil && r.process.Supervisor().Limit(id, stage, seconds(&limit), fallback), nil
+	return r.process() != nil && r.process().Supervisor().Limit(id, stage, seconds(&limit), fallback), nil
 }
 
 // Held gives the IDs of the notifications that wait for an answer from Python, as JSON.
 func Held(handle int64) (text string, err error) {
 	defer recovered(&err)
 	ids := []uint64{}
-	if r := lookUp(handle); r.process != nil && r.process.Supervisor() != nil {
-		ids = append(ids, r.process.Supervisor().Held()...)
+	if r := lookUp(handle); r.process() != nil && r.process().Supervisor() != nil {
+		ids = append(ids, r.process().Supervisor().Held()...)
 	}
 	encoded, err := json.Marshal(ids)
 	return string(encoded), encode(err)
@@ -99,9 +99,9 @@ func Expired(handle int64) (text string, err error) {
 		First [][4]uint64 `json:"first"`
 		More  int         `json:"more"`
 	}{First: [][4]uint64{}}
-	if r := lookUp(handle); r.process != nil && r.process.Supervisor() != nil {
-		late.More = r.process.Supervisor().MoreExpired()
-		for _, e := range r.process.Supervisor().Expired() {
+	if r := lookUp(handle); r.process() != nil && r.process().Supervisor() != nil {
+		late.More = r.process().Supervisor().MoreExpired()
+		for _, e := range r.process().Supervisor().Expired() {
 			late.First = append(late.First, [4]uint64{e.ID, uint64(e.Syscall), uint64(e.Task), uint64(e.Stage)})
 		}
 	}
@@ -112,8 +112,8 @@ func Expired(handle int64) (text string, err error) {
 // Abandon answers with the constant actions in Python's place from now on, and sends the workers home.
 func Abandon(handle int64) (done bool, err error) {
 	defer recovered(&err)
-	if r := lookUp(handle); r.process != nil && r.process.Supervisor() != nil {
-		return true, encode(r.process.Supervisor().Abandon())
+	if r := lookUp(handle); r.process() != nil && r.process().Supervisor() != nil {
+		return true, encode(r.process().Supervisor().Abandon())
 	}
 	return false, nil
 }

@@ -106,6 +106,11 @@ class AtWork:
         command = int(up.line())
         self.pids = {"host": [self._host.pid], "command": [command], "both": [self._host.pid, command]}[who]
 
+    def signal(self, number: int) -> None:
+        for pid in self.pids:
+            with contextlib.suppress(ProcessLookupError):  # the command has ended
+                os.kill(pid, number)
+
     def came_through(self) -> None:
         """Check that each call was answered once, and the command went on to its end."""
         output, errors = self._host.communicate(timeout=PATIENCE)
@@ -126,13 +131,10 @@ def at_work(tmp_path: Path, make_fifo: MakeFifo, request: pytest.FixtureRequest)
 @pytest.mark.parametrize("at_work", WHO, indirect=True)
 def test_stopped_and_continued(at_work: AtWork) -> None:
     for _ in range(STOPS):
-        with contextlib.suppress(ProcessLookupError):  # the command has ended
-            for pid in at_work.pids:
-                os.kill(pid, signal.SIGSTOP)
-            while state_of(at_work.pids[0]) not in "TZX":  # a command that waits for a stopped host stops later
-                os.sched_yield()
-            for pid in at_work.pids:
-                os.kill(pid, signal.SIGCONT)
+        at_work.signal(signal.SIGSTOP)
+        while state_of(at_work.pids[0]) not in "TZX":  # a command that waits for a stopped host stops later
+            os.sched_yield()
+        at_work.signal(signal.SIGCONT)
     at_work.came_through()
 
 
