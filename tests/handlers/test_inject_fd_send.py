@@ -85,7 +85,7 @@ def test_on_success_is_not_called_when_the_childs_table_is_full(program: Program
     box = tool_sandbox([opens], max_open_files=64)
     result = box.run([opens, "100", "keep"], handlers=[("openat2", Do(sends_tracked(text, numbers)))])
     succeeded, failed, error = map(int, result.stdout.split())
-    assert numbers == list(range(3, 64))
+    assert sorted(numbers) == list(range(3, 64))  # by several threads, of which one may be late
     assert (succeeded, failed, error) == (len(numbers), 100 - len(numbers), errno.EMFILE)
     assert [type(failure.exception) for failure in result.handler_errors] == [NotifError] * failed
     assert open_fds() == before

@@ -18,6 +18,8 @@ NOTEBOOKS = sorted((ROOT / "examples" / "notebooks").glob("*.ipynb"))
 def outputs(cell: Any) -> list[str]:
     """Return the lines that a cell shows, without what differs from machine to machine; streams may come in pieces."""
     lines = "".join(map(shown, cell.get("outputs", ()))).splitlines()
+    # Each version of CPython marks other places of a line in a traceback, or none.
+    lines = [line for line in lines if not line.strip() or line.strip("~^ ")]
     # The libraries of a command come first; what it was told to open comes last.
     return lines[-2:] if "varies" in cell.metadata.get("tags", ()) else lines
 
