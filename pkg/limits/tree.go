@@ -126,10 +126,14 @@ func (p *process) read() error {
 	return nil
 }
 
-// gone makes ESRCH, which files of /proc give that were opened before their process ended, fs.ErrNotExist as well.
+// gone makes ESRCH, which files of /proc give that were opened before their process ended, fs.ErrNotExist as well. Where
+// /proc may not be read, it says what for it is.
 func gone(err error) error {
-	if errors.Is(err, unix.ESRCH) {
+	switch {
+	case errors.Is(err, unix.ESRCH):
 		return fs.ErrNotExist
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w; limits of a tree are watched in /proc: a sandbox that this process is in has to grant it", err)
 	}
 	return err
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sandlock import Sandbox
 from tests.support.handlers import Answer
 from tests.support.processes import ROOT, host_command, host_environment, run_host
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
@@ -116,11 +117,16 @@ INNER = """
 """
 
 
-def nested(secret: Path, inner: bool, outer: bool) -> bytes:
+def outer_sandbox(*readable: str) -> Sandbox:
+    """A sandbox in which the tests and the package can be imported."""
     package = importlib.util.find_spec("sandlock")
     assert package is not None
     assert package.origin is not None
-    box = tool_sandbox([*PYTHON_PATHS, ROOT, Path(package.origin).parents[1], "/proc"], env=host_environment())
+    return tool_sandbox([*PYTHON_PATHS, ROOT, Path(package.origin).parents[1], *readable], env=host_environment())
+
+
+def nested(secret: Path, inner: bool, outer: bool) -> bytes:
+    box = outer_sandbox("/proc")
     command = host_command(INNER, secret, "handlers" if inner else "none", 1, python=[sys.executable])
     result = box.run(command, handlers=[("umask", Answer())] if outer else (), timeout=60)
     assert result.success, result.stderr
@@ -166,3 +172,18 @@ def test_other_processes_are_hidden_from_the_host() -> None:
     command = [*hidden, *host_command(HIDDEN)]
     done = subprocess.run(command, env=host_environment(), capture_output=True, check=False, timeout=60)
     assert done.stdout == b"True [] EXITED\n", done.stderr
+
+
+@pytest.mark.parametrize("limit", ["max_processes=10", "max_memory='100M'", "max_cpu=50", "max_disk='1M'"])
+def test_limits_need_proc(limit: str) -> None:
+    script = """
+    import sys
+    from sandlock import SandlockError
+    from tests.support.sandboxes import tool_sandbox
+    try:
+        tool_sandbox(LIMIT).run(["sleep", "1000"], stdin=None)
+    except SandlockError as error:
+        print(error)
+    """
+    result = outer_sandbox().run(host_command(script.replace("LIMIT", limit)), timeout=60)
+    assert b"a sandbox that this process is in has to grant it" in result.stdout, result
