@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._extension import core
 from ._fields import Fields
@@ -17,9 +18,6 @@ from .errors import ConfinementError, ForkError, PolicyError, from_core
 from .kernel import note_degraded
 from .protection import Protection
 from .sandbox import Sandbox
-
-if TYPE_CHECKING:
-    import socket
 
 __all__ = ["confine"]
 
@@ -90,8 +88,6 @@ def _ruleset(policy: Sandbox) -> tuple[int, list[Protection]]:
 
     A child makes it: the Go runtime starts threads, which would stay outside.
     """
-    import socket  # here, because CPython 3.13.0 cannot import it where the working directory is gone
-
     request = json.dumps({"policy": policy_of(policy)})
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -118,13 +114,11 @@ def _ruleset(policy: Sandbox) -> tuple[int, list[Protection]]:
 def _serve_ruleset(request: str, to: socket.socket) -> None:
     """Send the ruleset, or what is wrong, and end this process, whatever happens."""
     try:
-        from socket import send_fds
-
         try:
             answer = core().core_Ruleset(request)
             descriptors = [json.loads(answer)["fd"]]
         except RuntimeError as error:
             answer, descriptors = json.dumps({"error": str(error)}), []
-        send_fds(to, [answer.encode()], descriptors)
+        socket.send_fds(to, [answer.encode()], descriptors)
     finally:
         os._exit(0)
