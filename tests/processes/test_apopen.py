@@ -251,8 +251,9 @@ def test_nothing_is_left(box: Sandbox, way: Callable[[Sandbox], Coroutine[Any, A
         for _ in range(20):
             await way(box)
         end = time.monotonic() + PATIENCE
-        while open_fds() != before[0] and time.monotonic() < end:
-            await asyncio.sleep(0)  # transports close in one of the loop's next turns
-        assert (open_fds(), {thread.name for thread in threading.enumerate()}) == before
+        while open_fds() > before[0] and time.monotonic() < end:
+            await asyncio.sleep(0)  # transports close in one of the loop's next turns, perhaps one from before, too
+        assert open_fds() <= before[0]
+        assert {thread.name for thread in threading.enumerate()} <= before[1]
 
     run(main())

@@ -90,9 +90,9 @@ class Observation:
 
     @property
     def executed(self) -> bool:
-        """Whether the command has begun."""
+        """Whether the command has begun. An interruption may come before its start has returned."""
         result = self.record.result
-        return self._slow is not None and (result is None or result.error is None)
+        return bool(self.record.calls) if result is None else result.error is None
 
     @property
     def slow(self) -> list[SlowCall]:
