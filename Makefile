@@ -21,14 +21,16 @@ demo: build ## list every file that a real program opens, from a Python handler
 
 test: lint ## run every check and test, as the current user and as an unprivileged one
 	go test -race ./...
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target pytest-here pytest-unprivileged
+	$(MAKE) --no-print-directory --jobs=2 pytest-here pytest-unprivileged
 	$(BIN)/python tests/run_fuzz.py $(FUZZTIME)
 
 pytest-here:
 	env -u MAKEFLAGS $(BIN)/pytest
 
-pytest-unprivileged:
-	env -u MAKEFLAGS $(BIN)/python tests/run_unprivileged.py
+pytest-unprivileged: # printed when it has ended, between the other's lines
+	mkdir -p build
+	env -u MAKEFLAGS $(BIN)/python tests/run_unprivileged.py >build/unprivileged.log 2>&1; \
+	status=$$?; cat build/unprivileged.log; exit $$status
 
 fuzz: build ## run each fuzz target of the Go packages for FUZZTIME=20 seconds; ARGS="WORD" picks some
 	$(BIN)/python tests/run_fuzz.py $(FUZZTIME) $(ARGS)
