@@ -9,7 +9,7 @@ HANDLERS = [
         "calls are performed inside of the domain",
         "pkg/deputy/deputy.go",
         "if _, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(ruleset), 0, 0); errno != 0 {",
-        "if errno := unix.Errno(0); errno != 0 {",
+        "if errno := unix.Errno(0 * ruleset); errno != 0 {",
         "tests/handlers/test_perform_confined.py::test_folders_that_are_not_granted",
     ),
     Mutant(
