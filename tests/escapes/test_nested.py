@@ -177,7 +177,6 @@ def test_other_processes_are_hidden_from_the_host() -> None:
 @pytest.mark.parametrize("limit", ["max_processes=10", "max_memory='100M'", "max_cpu=50", "max_disk='1M'"])
 def test_limits_need_proc(limit: str) -> None:
     script = """
-    import sys
     from sandlock import SandlockError
     from tests.support.sandboxes import tool_sandbox
     try:
