@@ -6,6 +6,7 @@ The targets are found, not listed. A word picks those that contain it: run_fuzz.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("./pkg/...", "./bindings/core")
+TIME_WAS_UP = re.compile(r"^--- FAIL: \w+ \([\d.]+s\)\n    context deadline exceeded\nFAIL$", re.MULTILINE)
+"""What a target that has found nothing says now and then before Go 1.27, https://go.dev/issue/75804."""
 
 
 def main() -> int:
@@ -46,8 +49,9 @@ def _fuzz(name: str, package: str, seconds: int) -> bool:
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     lines = done.stdout.splitlines()
     last = next((line for line in reversed(lines) if "execs:" in line), "")
-    print(f"{package} {name}: {last}" if done.returncode == 0 else done.stdout, flush=True)
-    return done.returncode == 0
+    passed = done.returncode == 0 or TIME_WAS_UP.search(done.stdout) is not None
+    print(f"{package} {name}: {last}" if passed else done.stdout, flush=True)
+    return passed
 
 
 if __name__ == "__main__":
