@@ -48,18 +48,22 @@ open(sys.argv[3]).read(1)
 
 HOST = """
     import sys
-    from sandlock import Handler, NotifAction
+    from sandlock import Protection
     from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
-    box = tool_sandbox(PYTHON_PATHS, [sys.argv[1], sys.argv[2]])
-    print(box.run([sys.executable, "-Ic", sys.argv[3], sys.argv[1], sys.argv[4], sys.argv[2]]).exit_code, flush=True)
+    up, on, script, end, *disabled = sys.argv[1:]
+    box = tool_sandbox(PYTHON_PATHS, [up, on], disable=[Protection[name] for name in disabled])
+    print(box.run([sys.executable, "-Ic", script, up, end, on]).exit_code, flush=True)
     sys.stdin.read(1)
 """
 
 
+@pytest.mark.parametrize("disabled", [(), ("SIGNAL_SCOPE",)], ids=["contained", "listed"])
 @pytest.mark.parametrize("end", ["host", "command"])
-def test_who_cut_its_ties_ends(make_fifo: MakeFifo, end: str) -> None:
+def test_who_cut_its_ties_ends(make_fifo: MakeFifo, end: str, disabled: tuple[str, ...]) -> None:
+    """With Landlock's signal scope one signal reaches the tree; without it, whoever the reaper has adopted is found."""
     up, on = make_fifo("up"), make_fifo("on")
-    command = host_command(HOST, up.path, on.path, LOOSE, "stay" if end == "host" else "go", python=[sys.executable])
+    arguments = [up.path, on.path, LOOSE, "stay" if end == "host" else "go", *disabled]
+    command = host_command(HOST, *arguments, python=[sys.executable])
     with contextlib.ExitStack() as stack:
         host = subprocess.Popen(command, env=host_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         stack.enter_context(host)

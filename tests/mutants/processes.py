@@ -69,11 +69,11 @@ PROCESSES = [
         "tests/faults/test_killed_host.py",
     ),
     Mutant(
-        "a descriptor's signals stay inside",
+        "signals do not reach the reaper",
         "pkg/landlock/level.go",
         "unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL}",
         "unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET}",
-        ESCAPES + "test_processes.py::test_signal_of_a_descriptor_that_it_owns",
+        ESCAPES + "test_processes.py::test_signal_to_the_reaper",
     ),
     Mutant(
         "abstract sockets stay inside",
@@ -87,7 +87,7 @@ PROCESSES = [
         "pkg/launch/child.c",
         "\t\t\tkill_tree(launch);",
         "\t\t\t(void)kill_tree;",
-        ESCAPES + "test_ties.py::test_who_cut_its_ties_ends[command]",
+        ESCAPES + "test_ties.py::test_who_cut_its_ties_ends[command-contained]",
     ),
     Mutant(
         "the command has a session of its own",
@@ -101,7 +101,7 @@ PROCESSES = [
         "pkg/launch/plan.go",
         "number(unix.PR_SET_CHILD_SUBREAPER), number(1)",
         "number(unix.PR_SET_CHILD_SUBREAPER), number(0)",
-        ESCAPES + "test_ties.py::test_who_cut_its_ties_ends[command]",
+        ESCAPES + "test_ties.py::test_who_cut_its_ties_ends[command-listed]",
     ),
     Mutant(
         "a step that fails ends the launch",
