@@ -29,7 +29,13 @@ class Reader(io.BufferedReader):
 
     def __init__(self, run: Run, number: int) -> None:
         super().__init__(io.FileIO(_descriptor(run, number), "r"))
-        self._run = run  # who reads wants the command to live
+        self._run: Run | None = run  # who reads wants the command to live
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._run = None  # warnings of a lost reader keep it, not the command
 
 
 class Writer(io.BufferedWriter):
@@ -37,7 +43,13 @@ class Writer(io.BufferedWriter):
 
     def __init__(self, run: Run, number: int) -> None:
         super().__init__(io.FileIO(_descriptor(run, number), "w"))
-        self._run = run
+        self._run: Run | None = run
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._run = None
 
 
 def _descriptor(run: Run, number: int) -> int | str:

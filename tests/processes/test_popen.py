@@ -150,6 +150,20 @@ def test_losing_it_ends_the_command(box: Sandbox) -> None:
     assert box.run(["true"]).success
 
 
+@pytest.mark.parametrize("streams", [(PIPED,), (None, PIPED)], ids=["stdin", "stdout"])
+def test_a_warning_about_a_lost_stream_does_not_keep_the_command(
+    box: Sandbox, streams: tuple[StdioMode | None, ...]
+) -> None:
+    process = box.popen(["sleep", "1000"], *streams)
+    assert process.pid is not None
+    with Watched(process.pid) as command:
+        # What is recorded of a warning holds the stream.
+        with pytest.warns(ResourceWarning, match="unclosed") as recorded:
+            del process
+        assert command.gone()
+    assert len(recorded) == 1
+
+
 def test_a_stream_keeps_the_command(box: Sandbox) -> None:
     stream = box.popen(["sh", "-c", "read line; echo $line"], b"hello\n", PIPED).stdout
     gc.collect()
