@@ -26,6 +26,8 @@ HOST = """
     }
     if end == "segfault with faulthandler":
         faulthandler.enable()
+    else:
+        faulthandler.disable()  # it is enabled in development mode
 
     class Sync(Handler):
         def handle(self, ctx):

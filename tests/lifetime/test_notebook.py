@@ -72,6 +72,7 @@ KERNEL = """
     if sys.argv[4] == "arun":
         cells[1] = "await " + cells[1].replace("run", "arun")
     loop = asyncio.new_event_loop()
+    loop.slow_callback_duration = 1000  # development mode tells of cells that block
     asyncio.set_event_loop(loop)
     loop.run_until_complete(kernel(cells))
 """
