@@ -18,7 +18,9 @@ READABLE = """
 
     def attempt(function, *arguments):
         try:
-            function(*arguments)
+            made = function(*arguments)
+            if hasattr(made, "close"):
+                made.close()
             print("done", flush=True)
         except OSError as error:
             print(type(error).__name__, flush=True)

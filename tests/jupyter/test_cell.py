@@ -73,9 +73,10 @@ def test_what_fails_says_why(kernel: Kernel, cell: str, message: str) -> None:
 
 def test_files_are_those_that_are_granted(kernel: Kernel, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("abc")
-    assert "PermissionError" in kernel.text(f"%%sandlock\nopen('{tmp_path}/secret').read()")
-    assert kernel.text(f"%%sandlock -r {tmp_path}\nopen('{tmp_path}/secret').read()") == "'abc'"
-    kernel.text(f"%%sandlock -w {tmp_path}\nopen('{tmp_path}/made', 'w').write('def')")
+    folder = f"import pathlib\nfolder = pathlib.Path('{tmp_path}')\n"
+    assert "PermissionError" in kernel.text(f"%%sandlock\n{folder}(folder / 'secret').read_text()")
+    assert kernel.text(f"%%sandlock -r {tmp_path}\n{folder}(folder / 'secret').read_text()") == "'abc'"
+    kernel.text(f"%%sandlock -w {tmp_path}\n{folder}(folder / 'made').write_text('def')")
     assert (tmp_path / "made").read_text() == "def"
 
 
@@ -135,7 +136,8 @@ def test_long_run_tells_its_time(kernel: Kernel, make_fifo: MakeFifo, monkeypatc
 
     kernel.on_update(monkeypatch, react)
     kernel.text("import sandlock.jupyter.progress\nsandlock.jupyter.progress._LONG = 0.1")
-    outputs = kernel.run(f"%%sandlock -r {go.path} --timeout 70\nprint('out')\nlen(open({str(go.path)!r}).readline())")
+    cell = f"print('out')\nwith open({str(go.path)!r}) as go:\n    line = go.readline()\nlen(line)"
+    outputs = kernel.run(f"%%sandlock -r {go.path} --timeout 70\n{cell}")
     assert re.fullmatch(r"running for \d+ s of at most 70 s", seen[0])
     assert seen[1] != seen[0]
     assert seen[-1] == "", "the line does not stay between those of the output"
@@ -144,7 +146,8 @@ def test_long_run_tells_its_time(kernel: Kernel, make_fifo: MakeFifo, monkeypatc
 
 def test_audit_shows_what_the_cell_does(kernel: Kernel, tmp_path: Path) -> None:
     (tmp_path / "input").write_text("abc")
-    outputs = kernel.run(f"%%sandlock --audit -r {tmp_path}\nopen('{tmp_path}/input').read()")
+    cell = f"with open('{tmp_path}/input') as file:\n    text = file.read()\ntext"
+    outputs = kernel.run(f"%%sandlock --audit -r {tmp_path}\n{cell}")
     table, result = map(shown, outputs)
     assert result == "'abc'"
     assert re.fullmatch(rf"\d+ calls?, the command exited with status 0\n  opened  {tmp_path}/input(\n .*)*", table), (

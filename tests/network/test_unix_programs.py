@@ -49,7 +49,9 @@ async def echo(reader, writer):
 async def ask(number):
     reader, writer = await asyncio.open_unix_connection("echo.sock")
     writer.write(b"%d\\n" % number)
-    return int(await reader.read())
+    answer = int(await reader.read())
+    writer.close()
+    return answer
 async def main():
     async with await asyncio.start_unix_server(echo, "echo.sock"):
         print(sum(await asyncio.gather(*(ask(number) for number in range(20)))))

@@ -273,7 +273,7 @@ def test_a_wrong_policy_leaves_the_terminal_alone() -> None:
 
 
 INTERRUPTED = """
-    import gc, os, sys, termios, threading
+    import gc, os, sys, termios, threading, warnings
     from sandlock import _terminal
     from tests.support.processes import children, open_fds
     from tests.support.sandboxes import tool_sandbox
@@ -296,6 +296,7 @@ INTERRUPTED = """
         gc.collect()
         return open_fds(), {thread.name for thread in threading.enumerate()}, children(), termios.tcgetattr(0)
 
+    warnings.simplefilter("ignore", ResourceWarning)  # what was being opened is closed when it is collected
     tool_sandbox().run_interactive(["true"])
     clean, line, before = state(), 0, None
     while before is None or before.place is not None:
