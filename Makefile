@@ -4,7 +4,7 @@ EXTENSION := python/sandlock/_core.abi3.so
 EXTENSION_SOURCES := go.mod go.sum $(shell find bindings pkg -type f ! -name '*_test.go' ! -path '*/__pycache__/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test pytest-here pytest-unprivileged fuzz soak mutants sanitize audit bench docs fmt lint wheels matrix clean
+.PHONY: help build demo test pytest-here pytest-unprivileged fuzz soak mutants sanitize audit bench docs fmt lint wheels matrix kernels clean
 
 FUZZTIME ?= 20
 
@@ -82,6 +82,9 @@ wheels: .venv/wheels ## build the sdist and the wheels of all architectures into
 
 matrix: wheels .venv/tools ## run the tests with every CPython of this machine, against the wheel
 	$(BIN)/python tests/run_interpreters.py $(ARGS)
+
+kernels: build .venv/tools ## run the tests with another kernel, in an emulated machine; ARGS="KERNEL.deb... [-- PYTEST...]"
+	$(BIN)/python tests/run_kernels.py $(ARGS)
 
 clean: ## remove everything that was built
 	rm -rf .venv build dist site $(EXTENSION) .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -196,7 +196,8 @@ class TestLooseSockets:
                 ("sendmsg", 0, message, 0),
             ]
             done = act(tool_sandbox([acts]), acts, calls, stdin=inherited)
-        assert errors(done) == ["EACCES", "EACCES", "EDESTADDRREQ"]
+        assert errors(done)[:2] == ["EACCES", "EACCES"]
+        assert errors(done)[2] in ("EDESTADDRREQ", "EACCES")  # since Landlock knows UDP (ABI 10)
         assert received(other) == []
 
     def test_a_connected_one_sends_to_its_peer(self, acts: Path, make_receiver: MakeServer) -> None:
