@@ -3,6 +3,7 @@ package determinism
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 
@@ -59,6 +60,16 @@ func patch(n *notify.Notification, vector map[uint64]uint64, code map[string][]b
 		return fmt.Errorf("open the memory of task %d: %w", n.Task(), err)
 	}
 	defer unix.Close(memory)
+	err = exchange(memory, base, offsets, code)
+	// The pages cannot be written by the task itself; this way is the one of debuggers (FOLL_FORCE). Since Linux 6.12 a
+	// kernel may keep it to those that trace the task, or refuse it to all (proc_mem.force_override).
+	if errors.Is(err, unix.EIO) {
+		err = asTracer(n.Task(), func() error { return exchange(memory, base, offsets, code) })
+	}
+	return err
+}
+
+func exchange(memory int, base uint64, offsets map[string]uint64, code map[string][]byte) error {
 	for name, instructions := range code {
 		offset, ok := offsets[name]
 		if !ok {
@@ -71,8 +82,6 @@ func patch(n *notify.Notification, vector map[uint64]uint64, code map[string][]b
 		if bytes.Equal(now, instructions) {
 			continue
 		}
-		// The pages cannot be written by the task itself; this way is the one of debuggers (FOLL_FORCE), which a kernel
-		// may refuse (proc_mem.force_override, Linux 6.12).
 		if _, err := unix.Pwrite(memory, instructions, int64(base+offset)); err != nil {
 			return fmt.Errorf("change %s of the vDSO: %w", name, err)
 		}
