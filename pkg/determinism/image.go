@@ -60,13 +60,16 @@ func patch(n *notify.Notification, vector map[uint64]uint64, code map[string][]b
 		return fmt.Errorf("open the memory of task %d: %w", n.Task(), err)
 	}
 	defer unix.Close(memory)
-	err = exchange(memory, base, offsets, code)
+	refused := exchange(memory, base, offsets, code)
+	if !errors.Is(refused, unix.EIO) {
+		return refused
+	}
 	// The pages cannot be written by the task itself; this way is the one of debuggers (FOLL_FORCE). Since Linux 6.12 a
 	// kernel may keep it to those that trace the task, or refuse it to all (proc_mem.force_override).
-	if errors.Is(err, unix.EIO) {
-		err = asTracer(n.Task(), func() error { return exchange(memory, base, offsets, code) })
+	if err := asTracer(n.Task(), func() error { return exchange(memory, base, offsets, code) }); err != nil {
+		return errors.Join(refused, err)
 	}
-	return err
+	return nil
 }
 
 func exchange(memory int, base uint64, offsets map[string]uint64, code map[string][]byte) error {

@@ -71,6 +71,7 @@ ERRORS: dict[str, str] = {
     "ppoll": "ENOMEM",
     "prctl": "EPERM",
     "pread64": "EIO",
+    "pwrite64": "EIO",
     "prlimit64": "EPERM",
     "process_vm_readv": "EPERM",
     "process_vm_writev": "EPERM",

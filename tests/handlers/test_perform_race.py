@@ -75,21 +75,25 @@ def test_an_answer_of_continue_is_beaten(race: Race, call: str) -> None:
     assert any(race("buffer", call, 2000, Do(judge_and_continue)).wrong for _ in range(20))
 
 
+def assert_never_wrong(race: Race, turning: str, call: str, tries: int, handler: Handler, least: int) -> None:
+    """One round meets both files so often on an idle machine; a busy one may need more."""
+    right = failed = rounds = 0
+    while right <= least or failed <= least:
+        assert rounds < 20, (right, failed)
+        counted = race(turning, call, tries, handler)
+        assert counted.wrong == 0
+        right, failed, rounds = right + counted.right, failed + counted.failed, rounds + 1
+
+
 @pytest.mark.parametrize("preset", [False, True], ids=["perform", "deny"])
 def test_none_of_100000_opens_is_wrong(race: Race, tmp_path: Path, preset: bool) -> None:
     """The longest test of the file: each takes from 5 to 20 s."""
     handler = PathDenyHandler([f"{tmp_path}/1/*"]) if preset else Do(judge_and_perform)
-    counted = race("buffer", "open", 100_000, handler)
-    assert counted.wrong == 0
-    assert counted.right > 1000
-    assert counted.failed > 1000
+    assert_never_wrong(race, "buffer", "open", 100_000, handler, 1000)
 
 
 def test_no_removal_is_wrong(race: Race) -> None:
-    counted = race("buffer", "remove", 5000, Do(judge_and_perform))
-    assert counted.wrong == 0
-    assert counted.right > 100
-    assert counted.failed > 100
+    assert_never_wrong(race, "buffer", "remove", 5000, Do(judge_and_perform), 100)
 
 
 def test_a_judged_path_is_beaten_by_links(race: Race) -> None:
@@ -114,9 +118,4 @@ def test_none_is_wrong_when_what_is_found_is_judged(
         "deny": PathDenyHandler([f"{tmp_path}/1/*"]),
         "allow": PathAllowHandler([f"{tmp_path}/0/*", *(f"{path}/*" for path in SYSTEM_PATHS)]),
     }
-    right = failed = rounds = 0
-    while right <= 10 or failed <= 10:  # one round is enough on an idle machine
-        counted = race(turning, call, 3000, handlers[handler])
-        assert counted.wrong == 0
-        right, failed, rounds = right + counted.right, failed + counted.failed, rounds + 1
-        assert rounds < 20, (right, failed)
+    assert_never_wrong(race, turning, call, 3000, handlers[handler], 10)
