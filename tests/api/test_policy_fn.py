@@ -230,8 +230,7 @@ def test_a_second_thread_turns_the_path(program: Program, tmp_path: Path, turnin
     assert (result.success, result.handler_errors) == (True, [])
     right, wrong, failed = map(int, result.stdout.split())
     assert wrong == 0
-    assert right > 10
-    assert failed > 10
+    assert min(right, failed) >= 10, "the path did not change often enough to show anything"
 
 
 def test_a_second_thread_turns_the_program(program: Program, tmp_path: Path) -> None:

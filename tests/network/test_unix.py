@@ -212,7 +212,7 @@ def test_swapped_between_check_and_use(
             server = make_unix_server(tmp_path / digit / "f", backlog=4096)
     box = tool_sandbox([race], [tmp_path], net_allow=[unix_rule(tmp_path / "0")])
     right, wrong, failed = map(int, box.run([race, how, call, "1000", tmp_path], timeout=60).stdout.split())
-    assert min(right, failed) > 0, "it did not change often enough to show anything"
+    assert min(right, failed) >= 10, "it did not change often enough to show anything"
     assert wrong == 0
     if call == "connect":
         assert not was_reached(server)

@@ -1,9 +1,10 @@
 /* Attacks decisions about addresses: turncoat connect|bind|sendto|sendmsg|sendmmsg|header|socket TRIES PORT.
  *
- * 127.0.0.1 may be reached, 127.0.0.2 may not; for bind PORT may be bound, the one above may not. The first thread connects or sends to an address, again and again, which
- * the second one turns to and fro between the two: the address itself, the pointer to it (header), or the socket, of UDP
- * or TCP, behind the descriptor (socket). After TRIES it goes on until both have happened, a hundred times as often at
- * most. Prints how often the call succeeded, and how often it failed. */
+ * 127.0.0.1 may be reached, 127.0.0.2 may not; for bind PORT may be bound, the one above may not. The first thread
+ * connects or sends to an address, again and again, which the second one turns to and fro between the two: the address
+ * itself, the pointer to it (header), or the socket, of UDP or TCP, behind the descriptor (socket). After TRIES it goes
+ * on until both have happened, a hundred times as often at most. Prints how often the call succeeded, and how often it
+ * failed. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
