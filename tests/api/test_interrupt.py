@@ -109,13 +109,13 @@ UNDISTURBED = """
     signal.signal(signal.SIGALRM, tick)
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
     result = tool_sandbox(writable=[folder]).run(["sh", "-c", f"read line <{on.path}; echo end"])
-    print(result.success, result.stdout, len(ticks))
+    print(result.success, result.stdout, len(ticks) >= 20)  # one more may have been on its way
 """
 
 
 def test_handlers_that_raise_nothing(tmp_path: Path) -> None:
     done = run_host(UNDISTURBED, tmp_path)
-    assert done.stdout == "True b'end\\n' 20\n", done.stderr
+    assert done.stdout == "True b'end\\n' True\n", done.stderr
 
 
 CHILDREN = """
