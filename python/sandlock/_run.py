@@ -152,6 +152,7 @@ class Run:
     def kill(self) -> None:
         """End the command and its whole tree."""
         extension = core()
+        self.waiting = False
         with contextlib.suppress(RuntimeError):
             extension.core_Kill(self._handle)
 

@@ -39,10 +39,10 @@ class Stage:
         """Name it, as a source of a :class:`Gather`."""
         return NamedStage(self, name)
 
-    def __or__(self, reader: Stage) -> Pipeline:
-        if not isinstance(reader, Stage):
+    def __or__(self, reader: Stage | Pipeline) -> Pipeline:
+        if not isinstance(reader, (Stage, Pipeline)):
             return NotImplemented
-        return Pipeline([self, reader])
+        return Pipeline([self, *_stages_of(reader)])
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class Pipeline:
         if len(self.stages) < 2:
             raise ValueError(f"stages: a pipeline has at least 2, not {len(self.stages)}; run a single one by itself")
 
-    def __or__(self, reader: Stage) -> Pipeline:
-        if not isinstance(reader, Stage):
+    def __or__(self, reader: Stage | Pipeline) -> Pipeline:
+        if not isinstance(reader, (Stage, Pipeline)):
             return NotImplemented
-        return Pipeline([*self.stages, reader])
+        return Pipeline([*self.stages, *_stages_of(reader)])
 
     def run(self, timeout: float | None = None) -> Result:
         """Run all stages to their ends.
@@ -98,10 +98,10 @@ class NamedStage:
         if not self.name or any(character in self.name for character in ",:\0"):
             raise ValueError(f"name {self.name!r} must not be empty, nor hold ',', ':' or NUL")
 
-    def __add__(self, other: NamedStage) -> Gather:
-        if not isinstance(other, NamedStage):
+    def __add__(self, other: NamedStage | Gather) -> Gather:
+        if not isinstance(other, (NamedStage, Gather)):
             return NotImplemented
-        return Gather([(self.name, self.stage), (other.name, other.stage)])
+        return Gather([(self.name, self.stage), *_sources_of(other)])
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,10 @@ class Gather:
             if name in names[:i]:
                 raise ValueError(f"name {name!r} is given to two sources")
 
-    def __add__(self, other: NamedStage) -> Gather:
-        if not isinstance(other, NamedStage):
+    def __add__(self, other: NamedStage | Gather) -> Gather:
+        if not isinstance(other, (NamedStage, Gather)):
             return NotImplemented
-        return Gather([*self.sources, (other.name, other.stage)])
+        return Gather([*self.sources, *_sources_of(other)])
 
     def __or__(self, consumer: Stage) -> GatherPipeline:
         if not isinstance(consumer, Stage):
@@ -153,6 +153,14 @@ class GatherPipeline:
             mapping("env", box.env)  # refuses what is none
             consumer = Stage(replace(box, env={**box.env, VARIABLE: pairs}), self.consumer.args)
             return _run([*(stage for _, stage in self.sources), consumer], streams, timeout, ends)
+
+
+def _stages_of(part: Stage | Pipeline) -> Sequence[Stage]:
+    return part.stages if isinstance(part, Pipeline) else [part]
+
+
+def _sources_of(part: NamedStage | Gather) -> Sequence[tuple[str, Stage]]:
+    return part.sources if isinstance(part, Gather) else [(part.name, part.stage)]
 
 
 def _check_stages(stages: Sequence[object]) -> None:

@@ -220,7 +220,7 @@ class _Asker(Handler):
         return SyscallEvent(name_of(ctx.syscall_nr), category, pid, parent, host, port, argv, denied)
 
     def _action(self, event: SyscallEvent, verdict: Verdict) -> NotifAction:
-        if verdict is None or verdict is False:
+        if verdict is None or (isinstance(verdict, int) and verdict == 0):
             return _CONTINUE
         if verdict is True:
             return NotifAction.errno(errno.EPERM)

@@ -17,6 +17,8 @@ from ._run import Run
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from typing_extensions import Buffer
+
     from .actions import NotifAction
     from .context import HandlerCtx
     from .result import Result
@@ -39,11 +41,16 @@ class Reader(io.BufferedReader):
 
 
 class Writer(io.BufferedWriter):
-    """What the command reads. Flush it to hand on what was written; close it to let the command see the end."""
+    """What the command reads: each write is handed on at once. Close it to let the command see the end."""
 
     def __init__(self, run: Run, number: int) -> None:
         super().__init__(io.FileIO(_descriptor(run, number), "w"))
         self._run: Run | None = run
+
+    def write(self, data: Buffer, /) -> int:
+        written = super().write(data)
+        self.flush()  # who then reads an answer would wait for ever
+        return written
 
     def close(self) -> None:
         try:
@@ -99,9 +106,6 @@ class Controls:
     def answer(self, call: HandlerCtx | int, action: NotifAction) -> bool:
         """Answer a call that a handler holds, as :meth:`Sandbox.answer` does."""
         return self._run.answer(call, action)
-
-    def is_of(self, run: Run) -> bool:
-        return self._run is run
 
 
 class Process(Controls):

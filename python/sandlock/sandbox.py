@@ -64,6 +64,7 @@ class Sandbox(Fields, Shown):
         # References that do not keep the run: an interrupted one is over as soon as nobody has it any more.
         self._place: Place = {}
         self._spawned: Process | None = None
+        self._awaited = False
 
     def run(
         self,
@@ -226,11 +227,13 @@ class Sandbox(Fields, Shown):
         run = self._run
         if run is not None and run.waiting:
             raise RuntimeError(f"cannot wait for sandbox {self.name!r}: its command waits itself; call start first")
-        if run is not None and (self._spawned is None or not self._spawned.is_of(run)):
+        if run is not None and (self._spawned is None or self._spawned._run is not run):
             raise RuntimeError(f"cannot wait for sandbox {self.name!r}: its command belongs to another call")
         if self._spawned is None:
             raise RuntimeError(f"cannot wait for sandbox {self.name!r}: nothing was spawned in it")
-        return self._spawned.wait(timeout)
+        result = self._spawned.wait(timeout)
+        self._awaited = True
+        return result
 
     @property
     def is_running(self) -> bool:
@@ -268,7 +271,14 @@ class Sandbox(Fields, Shown):
         return run.answer(call, action)
 
     def kill(self) -> None:
-        """Kill the command that runs, and its whole tree."""
+        """Kill the command that runs, and its whole tree.
+
+        Does nothing, as :meth:`pause` and :meth:`resume`, when the command of :meth:`spawn` has ended already, as long
+        as nobody has waited for it.
+
+        Raises:
+            RuntimeError: nothing runs in the sandbox, or the command of a :class:`Process`.
+        """
         self._running("kill").kill()
 
     def pause(self) -> None:
@@ -309,6 +319,8 @@ class Sandbox(Fields, Shown):
 
     def _running(self, verb: str) -> Run:
         run = self._run
+        if run is None and self._spawned is not None and not self._awaited:
+            run = self._spawned._run  # it may end at any moment, of which the caller is told by wait alone
         if run is None:
             raise RuntimeError(f"cannot {verb} sandbox {self.name!r}: nothing runs in it")
         if run.independent:
@@ -324,7 +336,7 @@ class Sandbox(Fields, Shown):
 
     def _spawn(self, cmd: Command, stdin: Input, handlers: HandlerSpec, waiting: bool) -> None:
         run = self._start(cmd, handlers, captured(stdin, None, None), waiting=waiting)
-        self._spawned = Process(run, cmd, ())
+        self._spawned, self._awaited = Process(run, cmd, ()), False
 
     def _start(
         self,
@@ -344,6 +356,7 @@ class Sandbox(Fields, Shown):
             "held": waiting,
             **streams.request(),
         }
+        check_name(self.name)
         run = Run(self._supervision(handlers))
         try:
             if not run.claim(self._place):

@@ -30,6 +30,13 @@ def test_wrong_names(name: str) -> None:
         Sandbox().run_with_handlers(["true"], [], name=name)
 
 
+def test_a_wrong_name_that_is_set_later() -> None:
+    box = Sandbox()
+    box.name = "a/b"
+    with pytest.raises(ValueError, match="name 'a/b'"):
+        box.run(["true"])
+
+
 @pytest.mark.parametrize("name", [3, b"x", ["x"], True])
 def test_wrong_types(name: object) -> None:
     with pytest.raises(TypeError, match="name"):

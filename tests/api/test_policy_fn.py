@@ -92,7 +92,12 @@ def test_audit_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert "true" in record.getMessage()
 
 
-@pytest.mark.parametrize("verdict", ["deny", 1.5, b"audit", [], 0, -1, 5000])
+@pytest.mark.parametrize("verdict", [None, False, 0])
+def test_verdicts_that_allow(verdict: object) -> None:
+    assert tool_sandbox(policy_fn=Recorder(execve=verdict)).run(["echo", "x"]).stdout == b"x\n"
+
+
+@pytest.mark.parametrize("verdict", ["deny", 1.5, 0.0, b"audit", [], -1, 5000])
 def test_wrong_verdicts_are_errors(verdict: object) -> None:
     result = tool_sandbox(policy_fn=Recorder(execve=verdict)).run(["true"])
     assert result.reason is ExitReason.KILLED

@@ -117,6 +117,14 @@ def test_wrong_names(box: Sandbox, name: Any, error: type[Exception]) -> None:
         box.cmd(["true"]).as_(name)
 
 
+def test_gathers_of_gathers(box: Sandbox) -> None:
+    a, b, c, d = (box.cmd(["echo", name]).as_(name) for name in "abcd")
+    together = a + b + c + d
+    assert ((a + b) + (c + d), a + (b + (c + d))) == (together, together)
+    with pytest.raises(ValueError, match="'a' is given to two sources"):
+        (a + b) + (c + a)
+
+
 def test_wrong_gathers(box: Sandbox) -> None:
     stage: Any = box.cmd(["true"])
     with pytest.raises(ValueError, match="'a' is given to two sources"):

@@ -21,6 +21,14 @@ def test_stages_in_one_sandbox_and_in_several(box: Sandbox) -> None:
         assert (result.success, result.stdout, result.stderr) == (True, b"Hello\n", b"")
 
 
+def test_pipelines_of_pipelines(box: Sandbox) -> None:
+    echo, cat, upper = box.cmd(["echo", "hello"]), box.cmd(["cat"]), box.cmd(["tr", "h", "H"])
+    stages = [echo, cat, upper, cat]
+    for pipeline in (echo | cat | upper | cat, (echo | cat) | (upper | cat), echo | (cat | (upper | cat))):
+        assert pipeline.stages == stages
+        assert pipeline.run().stdout == b"Hello\n"
+
+
 def test_each_stage_has_its_own_policy(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("secret")
     reader, other = tool_sandbox([tmp_path]), tool_sandbox()

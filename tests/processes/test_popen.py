@@ -24,7 +24,6 @@ def test_a_dialogue(box: Sandbox) -> None:
         assert process.stdout is not None
         for word in (b"one", b"two"):
             process.stdin.write(word + b"\n")
-            process.stdin.flush()
             assert process.stdout.readline() == b"<" + word + b">\n"
         process.stdin.close()
         assert process.wait(PATIENCE).exit_code == 3

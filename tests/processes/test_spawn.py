@@ -88,6 +88,28 @@ def test_kill(box: Sandbox) -> None:
     assert (result.reason, result.exit_code) == (ExitReason.KILLED, -1)
 
 
+@pytest.mark.parametrize("verb", ["kill", "pause", "resume"])
+def test_what_has_ended_by_itself_is_there_until_it_is_waited_for(box: Sandbox, verb: str) -> None:
+    box.spawn(["true"])
+    assert box.pid is not None
+    with Watched(box.pid) as command:
+        assert command.gone()
+    while box.is_running:  # its end is on the way
+        pass
+    getattr(box, verb)()
+    assert box.wait().success
+    with pytest.raises(RuntimeError, match="nothing runs in it"):
+        getattr(box, verb)()
+
+
+def test_the_wait_for_a_created_command_that_was_killed(box: Sandbox) -> None:
+    box.create(["true"])
+    box.kill()
+    with pytest.raises(RuntimeError, match="no command waits there"):
+        box.start()
+    assert box.wait().reason == ExitReason.KILLED
+
+
 def test_the_wait_has_a_limit(box: Sandbox) -> None:
     box.spawn(["sleep", "1000"])
     with pytest.raises(subprocess.TimeoutExpired):
