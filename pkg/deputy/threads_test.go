@@ -15,6 +15,7 @@ import (
 	"sandlock/pkg/landlock"
 	"sandlock/pkg/notify"
 	"sandlock/pkg/policy"
+	"sandlock/pkg/proc"
 )
 
 // patience bounds each wait for what has to happen.
@@ -377,7 +378,7 @@ func TestOwnCredentialsAreRestored(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	const whole = "Name:\tx\nUmask:\t0027\nTgid:\t12\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \nCapPrm:\t000000000000000f\n" +
+	const whole proc.Status = "Name:\tx\nUmask:\t0027\nTgid:\t12\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \nCapPrm:\t000000000000000f\n" +
 		"CapEff:\t0000000000000003\n"
 	groups := []uint32{9, 10}
 	want := caller{process: 12, umask: 0o027, credentials: credentials{4, 8, 2, 6, groups, 3},
@@ -390,7 +391,7 @@ func TestStatus(t *testing.T) {
 	if got, err := parseStatus("Name:\tUid:\n" + whole); err != nil || got.uid != 4 {
 		t.Errorf("a name that looks like a field: %+v, %v", got, err)
 	}
-	for name, status := range map[string]string{
+	for name, status := range map[string]proc.Status{
 		"nothing": "", "no number": "Tgid:\tx\n", "fields too few": "Tgid:\t1\nUmask:\t0\nUid:\t1\t2\nGid:\t5\t6\t7\t8\nCapEff:\t0\n",
 		"a number too large": "Tgid:\t99999999999999999999999\nUmask:\t0\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nCapEff:\t0\n",
 	} {
