@@ -52,14 +52,11 @@ const (
 func (d *directories) getdents(n *notify.Notification) supervise.Action {
 	args := n.Args()
 	length, err := d.read(n, int(int32(args[0])), args[1], int(uint32(args[2])))
-	var errno unix.Errno
 	switch {
 	case errors.Is(err, notify.ErrGone):
 		return supervise.Continue() // nobody is there to see it
-	case errors.As(err, &errno):
-		return supervise.Fail(errno)
 	case err != nil:
-		return supervise.Fail(unix.EIO)
+		return supervise.Fail(notify.ErrnoOf(err))
 	}
 	return supervise.Return(int64(length))
 }
