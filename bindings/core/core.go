@@ -27,6 +27,7 @@ type run struct {
 	workers  []*worker
 	frame    frame
 	mapped   sync.RWMutex // held for reading while the frame is in use
+	closing  sync.Once    // of this run alone: the end of a tree takes its time, and no other run waits for it
 }
 
 func (r *run) process() *sandbox.Process { return r.started.Load() }
@@ -247,15 +248,22 @@ func Output(handle int64, stream int) (data []byte, err error) {
 	return r.result.Stderr, nil
 }
 
-// Close kills what still runs and frees the run; its handle is void afterwards. Closing again does nothing.
+// Close kills what still runs and frees the run; its handle is void afterwards. Closing again does nothing; a second
+// thread that closes, as the one that finishes a run and the garbage collector of Python may, waits for the first.
 func Close(handle int64) (closed bool, err error) {
 	defer recovered(&err)
-	closing.Lock()
-	defer closing.Unlock()
 	r, ok := find(handle)
 	if !ok {
 		return false, nil
 	}
+	r.closing.Do(func() {
+		closed, err = true, r.close()
+		cgo.Handle(handle).Delete()
+	})
+	return closed, encode(err)
+}
+
+func (r *run) close() (err error) {
 	if r.process() != nil {
 		err = r.process().Close()
 	}
@@ -263,12 +271,8 @@ func Close(handle int64) (closed bool, err error) {
 	defer r.mapped.Unlock()
 	err = errors.Join(err, r.frame.close())
 	r.frame = frame{}
-	cgo.Handle(handle).Delete()
-	return true, encode(err)
+	return err
 }
-
-// closing keeps two threads from closing the same run: one that finishes it, and the garbage collector of Python.
-var closing sync.Mutex
 
 // LandlockABI is the kernel's Landlock version.
 func LandlockABI() (abi int, err error) {

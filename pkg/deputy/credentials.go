@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/proc"
 )
 
 // credentials are what the kernel looks at when a task opens a file, and tells the peer when it connects to one.
@@ -35,55 +35,19 @@ type caller struct {
 
 // callerOf reads /proc/TASK/status.
 func callerOf(task int) (caller, error) {
-	status, err := readSmall("/proc/" + strconv.Itoa(task) + "/status")
+	status, err := proc.ReadStatus(task)
 	if err != nil {
-		return caller{}, fmt.Errorf("read the task's credentials: %w", err)
+		return caller{}, err
 	}
 	c, err := parseStatus(status)
-	if err != nil {
-		return caller{}, fmt.Errorf("read the status of task %d: %w", task, err)
-	}
 	c.task = task
-	return c, nil
+	return c, err
 }
 
-// readSmall is os.ReadFile without the poller's overhead, which is most of the cost where a file is short.
-func readSmall(path string) (string, error) {
-	fd, err := openat2(unix.AT_FDCWD, path, unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC})
-	if err != nil {
-		return "", err
-	}
-	defer unix.Close(fd)
-	var text []byte
-	buffer := make([]byte, 4096)
-	for {
-		n, err := unix.Read(fd, buffer)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil || n == 0 {
-			return string(text), err
-		}
-		text = append(text, buffer[:n]...)
-	}
-}
-
-// parseStatus takes what it needs from a status file of proc(5).
-func parseStatus(status string) (c caller, err error) {
-	fields := make(map[string][]string)
-	for line := range strings.Lines(status) {
-		switch name, value, _ := strings.Cut(line, ":"); name {
-		case "Tgid", "Umask", "Groups", "Uid", "Gid", "CapEff", "CapPrm":
-			fields[name] = strings.Fields(value)
-		}
-	}
+// parseStatus takes what it needs from the status of a task.
+func parseStatus(status proc.Status) (c caller, err error) {
 	number := func(name string, column, base int) uint64 {
-		values := fields[name]
-		if column >= len(values) {
-			err = fmt.Errorf("there is no %s", name)
-			return 0
-		}
-		value, failed := strconv.ParseUint(values[column], base, 64)
+		value, failed := status.Number(name, column, base)
 		if failed != nil {
 			err = failed
 		}
@@ -91,7 +55,7 @@ func parseStatus(status string) (c caller, err error) {
 	}
 	c.process = int(number("Tgid", 0, 10))
 	c.umask = int(number("Umask", 0, 8))
-	for column := range fields["Groups"] {
+	for column := range status.Values("Groups") {
 		c.groups = append(c.groups, uint32(number("Groups", column, 10)))
 	}
 	// Real, effective, saved, file system.

@@ -285,13 +285,7 @@ func (r *request) checkNull(c call) error {
 func (r *request) mayBeEmpty() bool { return r.flags&unix.AT_EMPTY_PATH != 0 }
 
 // failed is the result of an error: its errno, which the task gets.
-func failed(err error) Result {
-	var errno unix.Errno
-	if !errors.As(err, &errno) {
-		errno = unix.EIO
-	}
-	return Result{FD: -1, Errno: errno}
-}
+func failed(err error) Result { return Result{FD: -1, Errno: notify.ErrnoOf(err)} }
 
 // returned is the result of a call that gives nothing but success.
 func returned(err error) Result {

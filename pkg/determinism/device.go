@@ -1,7 +1,6 @@
 package determinism
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -18,8 +17,14 @@ import (
 // open gives a stream of the seed's to who opens one of the devices for reading: /dev/random, /dev/urandom, or a link
 // whose name ends like theirs. Whether it may be opened is for the policy to say, as always.
 func (r *random) open(n *notify.Notification) supervise.Action {
-	path, flags, ok := openArguments(n)
-	if !ok || !strings.HasSuffix(path, "random") || flags&unix.O_ACCMODE == unix.O_WRONLY || flags&unix.O_PATH != 0 {
+	address, flags, err := n.OpenArguments()
+	if err != nil {
+		return supervise.Continue()
+	}
+	var buffer [unix.PathMax]byte
+	length, err := n.ReadString(buffer[:], address, unix.PathMax-1)
+	path := string(buffer[:length])
+	if err != nil || !strings.HasSuffix(path, "random") || flags&unix.O_ACCMODE == unix.O_WRONLY || flags&unix.O_PATH != 0 {
 		return supervise.Continue()
 	}
 	if !isRandomDevice(n, path) {
@@ -44,26 +49,6 @@ func (r *random) open(n *notify.Notification) supervise.Action {
 		return supervise.Fail(unix.ENFILE)
 	}
 	return supervise.GiveFD(fd, uint32(flags)&unix.O_CLOEXEC)
-}
-
-// openArguments reads the path and the flags of a call that opens a file.
-func openArguments(n *notify.Notification) (path string, flags uint64, ok bool) {
-	args := n.Args()
-	address, flags := args[1], args[2]
-	switch n.Syscall() {
-	case unix.SYS_OPENAT:
-	case unix.SYS_OPENAT2:
-		var how [8]byte // struct open_how begins with the flags
-		if count, err := n.Read(how[:], args[2]); err != nil || count != len(how) {
-			return "", 0, false
-		}
-		flags = binary.NativeEndian.Uint64(how[:])
-	default:
-		address, flags = args[0], args[1]
-	}
-	var buffer [unix.PathMax]byte
-	length, err := n.ReadString(buffer[:], address, unix.PathMax-1)
-	return string(buffer[:length]), flags, err == nil
 }
 
 // isRandomDevice looks where a path leads; what it leads to later is looked at by who opens it.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandlock/pkg/notify"
+	"sandlock/pkg/proc"
 	"sandlock/pkg/supervise"
 )
 
@@ -51,25 +52,22 @@ const (
 func (d *directories) getdents(n *notify.Notification) supervise.Action {
 	args := n.Args()
 	length, err := d.read(n, int(int32(args[0])), args[1], int(uint32(args[2])))
-	var errno unix.Errno
 	switch {
 	case errors.Is(err, notify.ErrGone):
 		return supervise.Continue() // nobody is there to see it
-	case errors.As(err, &errno):
-		return supervise.Fail(errno)
 	case err != nil:
-		return supervise.Fail(unix.EIO)
+		return supervise.Fail(notify.ErrnoOf(err))
 	}
 	return supervise.Return(int64(length))
 }
 
 // read writes entries to the task's memory and gives their length.
 func (d *directories) read(n *notify.Notification, fd int, address uint64, size int) (int, error) {
-	process, err := processOf(n.Task())
+	process, _, err := proc.Lineage(n.Task())
 	if err != nil {
 		return 0, err
 	}
-	own, err := duplicate(n, process, fd)
+	own, err := n.Descriptor(fd) // whose validation holds for what was read before
 	if err != nil {
 		return 0, err
 	}
@@ -114,23 +112,6 @@ func (d *directories) read(n *notify.Notification, fd int, address uint64, size 
 		return 0, errors.Join(err, restore(own, position))
 	}
 	return len(data), restore(own, int64(first+count))
-}
-
-// duplicate takes a copy of a task's descriptor, which shares its position.
-func duplicate(n *notify.Notification, process, fd int) (int, error) {
-	pidfd, err := unix.PidfdOpen(process, 0)
-	if err != nil {
-		return -1, fmt.Errorf("open process %d: %w", process, err)
-	}
-	defer unix.Close(pidfd)
-	if !n.Valid() { // the number may be another one's
-		return -1, notify.ErrGone
-	}
-	own, err := unix.PidfdGetfd(pidfd, fd, 0)
-	if err != nil {
-		return -1, fmt.Errorf("take descriptor %d of process %d: %w", fd, process, err)
-	}
-	return own, nil
 }
 
 func restore(fd int, position int64) error {

@@ -8,10 +8,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 
 	"sandlock/pkg/notify"
+	"sandlock/pkg/proc"
 )
 
 // Streams give each image that is executed, each process that is forked and each thread random numbers of its own: those
@@ -66,7 +66,7 @@ func (s *streams) fill(n *notify.Notification, data []byte) error {
 	defer s.mu.Unlock()
 	own, ok := s.byTask[n.Task()]
 	if !ok {
-		process, err := processOf(n.Task())
+		process, _, err := proc.Lineage(n.Task())
 		if err != nil {
 			return err
 		}
@@ -99,7 +99,7 @@ func (s *streams) nearest(process int) *stream {
 		if known, ok := s.byTask[process]; ok {
 			return known
 		}
-		parent, err := statusField(process, "PPid:")
+		_, parent, err := proc.Lineage(process)
 		if err != nil {
 			break
 		}
@@ -121,20 +121,3 @@ func (s *streams) add(task int, own *stream) {
 }
 
 func procFile(task int, name string) string { return "/proc/" + strconv.Itoa(task) + "/" + name }
-
-// processOf is the process of a thread.
-func processOf(task int) (int, error) { return statusField(task, "Tgid:") }
-
-// statusField reads a number of a status file of proc(5).
-func statusField(task int, field string) (int, error) {
-	status, err := os.ReadFile(procFile(task, "status"))
-	if err != nil {
-		return 0, fmt.Errorf("read the status of task %d: %w", task, err)
-	}
-	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, field); ok {
-			return strconv.Atoi(strings.TrimSpace(value))
-		}
-	}
-	return 0, fmt.Errorf("the status of task %d has no %s", task, field)
-}

@@ -6,6 +6,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/proc"
 )
 
 // firstThread is the one that Go never ends: packages are initialized on it.
@@ -44,18 +46,5 @@ func asTracer(task int, do func() error) error {
 		return result.err
 	}
 	defer unix.Close(result.thread)
-	return errors.Join(result.err, awaitEnd(result.thread))
-}
-
-// awaitEnd waits until the thread of a pidfd has ended.
-func awaitEnd(thread int) error {
-	for {
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(thread), Events: unix.POLLIN}}, -1)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("wait for the end of a tracer: %w", err)
-		}
-	}
+	return errors.Join(result.err, proc.AwaitEnd(result.thread))
 }

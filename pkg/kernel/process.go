@@ -3,7 +3,6 @@ package kernel
 import (
 	"errors"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -39,7 +38,7 @@ func pidfdGetfd() (bool, string) {
 
 // pidfdThread asks for a descriptor that tells of the end of a thread, and so of an execve of another one.
 func pidfdThread() (bool, string) {
-	fd, err := unix.PidfdOpen(os.Getpid(), unix.O_EXCL) // PIDFD_THREAD, see pidfd_open(2)
+	fd, err := unix.PidfdOpen(os.Getpid(), unix.PIDFD_THREAD)
 	if err != nil {
 		return false, err.Error()
 	}
@@ -83,17 +82,9 @@ func yamaAllows(scope string) bool {
 }
 
 func hasCapability(number int) bool {
-	status, err := os.ReadFile("/proc/thread-self/status")
-	if err != nil {
-		return false
-	}
-	for line := range strings.Lines(string(status)) {
-		if text, found := strings.CutPrefix(line, "CapEff:"); found {
-			effective, err := strconv.ParseUint(strings.TrimSpace(text), 16, 64)
-			return err == nil && effective>>number&1 != 0
-		}
-	}
-	return false
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var own [2]unix.CapUserData // 64 bits in two halves
+	return unix.Capget(&header, &own[0]) == nil && own[number/32].Effective>>(number%32)&1 != 0
 }
 
 // userNamespaces makes one in which the user is mapped, for a program that does not exist: no process is left behind,

@@ -54,7 +54,7 @@ const (
 
 // handled returns all that an ABI can restrict, less the protections that are not enforced. What is handled and not
 // granted by a rule is refused.
-func handled(abi int, states map[policy.Protection]State) unix.LandlockRulesetAttr {
+func handled(abi int, states map[policy.Protection]state) unix.LandlockRulesetAttr {
 	var attr unix.LandlockRulesetAttr
 	for _, l := range levels {
 		if l.abi <= abi {
@@ -64,7 +64,7 @@ func handled(abi int, states map[policy.Protection]State) unix.LandlockRulesetAt
 		}
 	}
 	for _, p := range protections {
-		if states[p.name] != Enforced {
+		if states[p.name] != enforced {
 			attr.Handled_access_fs &^= p.fs
 			attr.Handled_access_net &^= p.net
 			attr.Scoped &^= p.scoped

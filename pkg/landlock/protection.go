@@ -10,27 +10,14 @@ import (
 	"sandlock/pkg/policy"
 )
 
-// State says what became of a protection in a ruleset.
-type State int
+// state says what became of a protection in a ruleset.
+type state int
 
 const (
-	Enforced State = iota // the kernel has it, and the ruleset uses it
-	Degraded              // the kernel lacks it, and the policy allows that
-	Disabled              // the policy does not want it
+	enforced state = iota // the kernel has it, and the ruleset uses it
+	degraded              // the kernel lacks it, and the policy allows that
+	disabled              // the policy does not want it
 )
-
-// String returns the state in lower case, for tables and messages.
-func (s State) String() string {
-	switch s {
-	case Enforced:
-		return "enforced"
-	case Degraded:
-		return "degraded"
-	case Disabled:
-		return "disabled"
-	}
-	return fmt.Sprintf("State(%d)", int(s))
-}
 
 // protection is what stands behind one of the policy's protections.
 type protection struct {
@@ -79,32 +66,23 @@ func Requires(name policy.Protection) Requirement {
 	return Requirement{ABI: p.abi, Linux: levels[p.abi-1].linux, Without: p.what}
 }
 
-// MinABI returns the lowest Landlock ABI on which no protection is missing.
-func MinABI() int {
-	lowest := 0
-	for _, p := range protections {
-		lowest = max(lowest, p.abi)
-	}
-	return lowest
-}
-
 // resolve decides about every protection. One that the kernel lacks is an error unless the policy opts out of it.
-func resolve(p *policy.Policy, abi int) (map[policy.Protection]State, error) {
+func resolve(p *policy.Policy, abi int) (map[policy.Protection]state, error) {
 	if slices.Contains(p.Disable, policy.FSRefer) {
 		return nil, &policy.Error{Field: "disable", Value: policy.FSRefer.String(),
 			Problem: "cannot be disabled: the kernel refuses to move files between folders unless the right to is handled and granted",
 			Hint:    "take it out of the list, or put it in allow_degraded for kernels that lack it"}
 	}
-	states := make(map[policy.Protection]State, len(protections))
+	states := make(map[policy.Protection]state, len(protections))
 	var missing []policy.Protection
 	for _, each := range protections {
 		switch {
 		case slices.Contains(p.Disable, each.name):
-			states[each.name] = Disabled
+			states[each.name] = disabled
 		case each.abi <= abi:
-			states[each.name] = Enforced
+			states[each.name] = enforced
 		case slices.Contains(p.AllowDegraded, each.name):
-			states[each.name] = Degraded
+			states[each.name] = degraded
 		default:
 			missing = append(missing, each.name)
 		}

@@ -3,7 +3,6 @@ package landlock
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -16,19 +15,16 @@ import (
 // landlock_restrict_self by the process that shall be confined.
 type Ruleset struct {
 	fd     int
-	states map[policy.Protection]State
+	states map[policy.Protection]state
 	plan   network.Plan
 }
 
 // Fd returns the ruleset's file descriptor, which is close-on-exec and stays the Ruleset's own.
 func (r *Ruleset) Fd() int { return r.fd }
 
-// Protections tells for each protection what became of it.
-func (r *Ruleset) Protections() map[policy.Protection]State { return maps.Clone(r.states) }
-
 // Degraded are the protections that the kernel lacks and the policy does without, in the order of their numbers.
 func (r *Ruleset) Degraded() []policy.Protection {
-	return slices.DeleteFunc(policy.Protections(), func(p policy.Protection) bool { return r.states[p] != Degraded })
+	return slices.DeleteFunc(policy.Protections(), func(p policy.Protection) bool { return r.states[p] != degraded })
 }
 
 // Network says who enforces the policy's rules about the network, of which the ruleset has its part.
@@ -66,7 +62,7 @@ func Build(p *policy.Policy, abi int) (*Ruleset, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan := network.NewPlan(rules, states[policy.NetTCP] == Enforced)
+	plan := network.NewPlan(rules, states[policy.NetTCP] == enforced)
 	attr := handled(abi, states)
 	attr.Handled_access_net &^= unrestricted(plan)
 	fd, err := createRuleset(&attr)

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/proc"
 )
 
 // A Process is a started command with its reaper. Its methods may not be called at the same time, nor after Wait,
@@ -88,7 +90,7 @@ func (p *Process) Wait() (Status, error) {
 			break
 		}
 		if !errors.Is(err, unix.EINTR) {
-			err = errors.Join(fmt.Errorf("wait for the reaper: %w", err), awaitEnd(p.reaper))
+			err = errors.Join(fmt.Errorf("wait for the reaper: %w", err), proc.AwaitEnd(p.reaper))
 			break
 		}
 	}
@@ -163,20 +165,10 @@ func (p *Process) endCommand() error {
 	} else if err != nil {
 		return err
 	}
-	if err := awaitEnd(p.pidfd); err != nil {
+	if err := proc.AwaitEnd(p.pidfd); err != nil {
 		return fmt.Errorf("wait for the command: %w", err)
 	}
 	return nil
-}
-
-// awaitEnd blocks until the process of a pidfd is gone.
-func awaitEnd(pidfd int) error {
-	for {
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, -1)
-		if !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
 }
 
 // cldExited is CLD_EXITED of waitid(2)'s si_code; the other codes that it gives here mean death by a signal.

@@ -1,13 +1,14 @@
 package launch
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/proc"
 )
 
 // signalDescendants sends a signal to every descendant of a process, for kernels without the signal scope. It looks
@@ -69,18 +70,9 @@ func parentsOfAll() (map[int]int, error) {
 	return parents, nil
 }
 
-// parentOf is the parent of a process, or 0 when it is gone. See proc_pid_stat(5).
+// parentOf is the parent of a process, or 0 when it is gone.
 func parentOf(pid int) int {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0
-	}
-	// The name, in parentheses, may hold anything; the parent is the second field after it.
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 2 {
-		return 0
-	}
-	parent, _ := strconv.Atoi(string(fields[1]))
+	_, parent, _ := proc.Lineage(pid)
 	return parent
 }
 

@@ -172,11 +172,8 @@ func (c *call) answer(value int64, err error) error {
 
 // errnoOf is what the task is told. Our own lack of descriptors is not the task's.
 func errnoOf(err error) unix.Errno {
-	var errno unix.Errno
-	switch {
-	case !errors.As(err, &errno):
-		return unix.EIO
-	case errno == unix.EMFILE || errno == unix.ENFILE:
+	errno := notify.ErrnoOf(err)
+	if errno == unix.EMFILE || errno == unix.ENFILE {
 		return unix.ENOBUFS
 	}
 	return errno

@@ -1,12 +1,12 @@
 package notify
 
 import (
-	"fmt"
 	"os"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/proc"
 )
 
 // A Status is what proc(5) tells about a task that waits.
@@ -46,24 +46,18 @@ func (n *Notification) BreakPipe() error {
 }
 
 func statusOf(task int) (Status, error) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(task) + "/status")
+	text, err := proc.ReadStatus(task)
 	if err != nil {
 		return Status{}, err
 	}
-	return parseStatus(string(text))
+	return parseStatus(text)
 }
 
-func parseStatus(text string) (s Status, err error) {
-	fields := make(map[string]string)
-	for line := range strings.Lines(text) {
-		name, value, _ := strings.Cut(line, ":")
-		fields[name] = strings.TrimSpace(value)
-	}
+func parseStatus(text proc.Status) (s Status, err error) {
 	number := func(name string, base int) uint64 {
-		first, _, _ := strings.Cut(fields[name], "\t")
-		value, failed := strconv.ParseUint(first, base, 64)
+		value, failed := text.Number(name, 0, base)
 		if failed != nil {
-			err = fmt.Errorf("read %s of a task: %w", name, failed)
+			err = failed
 		}
 		return value
 	}
@@ -86,22 +80,18 @@ func (s Status) signalled(others []Status) (certain, possible bool) {
 
 // beside gives the other threads of a task's process. One that ends meanwhile is left out.
 func (s Status) beside(task int) []Status {
-	folder := "/proc/" + strconv.Itoa(s.Process) + "/task"
-	entries, err := os.ReadDir(folder)
+	entries, err := os.ReadDir("/proc/" + strconv.Itoa(s.Process) + "/task")
 	if err != nil {
 		return nil // the process is gone
 	}
 	var others []Status
 	for _, entry := range entries {
-		if entry.Name() == strconv.Itoa(task) {
+		other, err := strconv.Atoi(entry.Name())
+		if err != nil || other == task {
 			continue
 		}
-		text, err := os.ReadFile(folder + "/" + entry.Name() + "/status")
-		if err != nil {
-			continue
-		}
-		if other, err := parseStatus(string(text)); err == nil {
-			others = append(others, other)
+		if status, err := statusOf(other); err == nil && status.Process == s.Process {
+			others = append(others, status)
 		}
 	}
 	return others

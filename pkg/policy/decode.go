@@ -64,7 +64,7 @@ func Decode(m map[string]any) (*Policy, error) {
 func unknownField(name string) *Error {
 	names := slices.Sorted(maps.Keys(fields))
 	hint := fmt.Sprintf("the fields are %v", names)
-	if known, ok := nearest(name, names); ok {
+	if known, ok := Nearest(name, names); ok {
 		hint = "did you mean " + known + "?"
 	}
 	return &Error{Field: name, Problem: "is not a field of a policy", Hint: hint}

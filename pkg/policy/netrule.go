@@ -73,7 +73,7 @@ func unknownScheme(text, scheme string) *Error {
 	hint := "tcp, udp, icmp and unix are known; without one a rule is about TCP and UDP"
 	if scheme == "http" || scheme == "https" {
 		hint = `write "host:80" for HTTP, "host:443" for HTTPS`
-	} else if known, ok := nearest(strings.ToLower(scheme), append(slices.Sorted(maps.Keys(schemes)), "unix")); ok {
+	} else if known, ok := Nearest(strings.ToLower(scheme), append(slices.Sorted(maps.Keys(schemes)), "unix")); ok {
 		hint = "did you mean " + known + "://?"
 	}
 	return &Error{Value: text, Problem: "has an unknown protocol " + quote(scheme), Hint: hint}

@@ -34,11 +34,6 @@ type Network struct {
 	Bind Ports
 }
 
-// Closed reports whether nothing at all is allowed.
-func (n *Network) Closed() bool {
-	return len(n.Allow) == 0 && len(n.Deny) == 0 && len(n.UnixAllow) == 0 && len(n.Bind) == 0
-}
-
 // Network reads the rules about the network. A policy that was checked gives no error.
 func (p *Policy) Network() (*Network, error) {
 	n, err := p.network()

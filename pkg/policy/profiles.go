@@ -125,7 +125,7 @@ func (p *Profiles) find(nameOrPath string, done []*layer) (string, *Error) {
 
 func (p *Profiles) known(name string) string {
 	names := p.Names()
-	if known, ok := nearest(name, names); ok {
+	if known, ok := Nearest(name, names); ok {
 		return "did you mean " + known + "?"
 	}
 	return "there are " + listed(names)

@@ -58,7 +58,7 @@ func ParseProtection(text string) (Protection, error) {
 		}
 	}
 	hint := protectionHint
-	if name, ok := nearest(text, slices.Collect(maps.Values(protectionNames))); ok {
+	if name, ok := Nearest(text, slices.Collect(maps.Values(protectionNames))); ok {
 		hint = "did you mean " + name + "?"
 	}
 	return 0, &Error{Field: "protection", Value: text, Problem: "is not the name or number of a protection", Hint: hint}

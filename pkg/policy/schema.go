@@ -136,7 +136,7 @@ func hintFor(name string, known []string, otherwise string) string {
 	if i >= 0 && profileKeys[i].key != name {
 		return "its name here is [" + profileKeys[i].section + "] " + profileKeys[i].key
 	}
-	if near, ok := nearest(name, known); ok {
+	if near, ok := Nearest(name, known); ok {
 		return "did you mean " + near + "?"
 	}
 	if i = slices.IndexFunc(profileKeys, func(k profileKey) bool { return k.key == name }); i >= 0 {

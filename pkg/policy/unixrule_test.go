@@ -26,21 +26,6 @@ func TestUnixRules(t *testing.T) {
 	}
 }
 
-func TestUnixRulesAlone(t *testing.T) {
-	for _, test := range []struct {
-		policy Policy
-		closed bool
-	}{
-		{Policy{NetAllow: []string{"unix://."}}, false},
-		{Policy{NetDeny: []string{"unix://."}}, true},
-	} {
-		rules, err := test.policy.Network()
-		if err != nil || rules.Closed() != test.closed {
-			t.Errorf("%+v: closed %v, error %v", test.policy, !test.closed, err)
-		}
-	}
-}
-
 func TestWrongUnixRules(t *testing.T) {
 	expectRefused(t, "net_allow", func(text string) Policy { return Policy{NetAllow: []string{"*:80", text}} }, [][2]string{
 		{"unix://", `"unix://" has no path; write unix:// and a path, as in "unix:///run/postgresql" or "unix://."`},

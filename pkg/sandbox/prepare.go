@@ -18,6 +18,7 @@ import (
 	"sandlock/pkg/limits"
 	"sandlock/pkg/network"
 	"sandlock/pkg/policy"
+	"sandlock/pkg/proc"
 	"sandlock/pkg/seccomp"
 	"sandlock/pkg/supervise"
 )
@@ -63,7 +64,7 @@ func (p *preparation) prepare(s *Sandbox, command Command) error {
 		return err
 	}
 	if s.Narrow {
-		p.process.narrowing = network.NewNarrowing(lineage)
+		p.process.narrowing = network.NewNarrowing(proc.Lineage)
 	}
 	p.loose = command.passesLoose()
 	for _, part := range []func(*policy.Policy) error{p.confine, p.bound, p.filter, p.identify, p.settle,

@@ -149,8 +149,8 @@ func TestNonceOnlyWhereNeeded(t *testing.T) {
 
 func TestVerdict(t *testing.T) {
 	type answer struct {
-		Text               string
-		Denied, DeniedSome bool
+		Text   string
+		Denied bool
 	}
 	a := seccomp.AMD64
 	f := compile(t, seccomp.Spec{
@@ -159,24 +159,24 @@ func TestVerdict(t *testing.T) {
 	})
 	const exempt = "allow if it bears the launch nonce, else "
 	want := map[int]answer{
-		number(t, a, "read"):        {"allow", false, false},
-		number(t, a, "openat"):      {"notify", false, false},
-		number(t, a, "dup3"):        {exempt + "notify", false, false},
-		number(t, a, "close_range"): {exempt + "EPERM (extra deny list)", true, true},
-		number(t, a, "clone"):       {"EPERM if a namespace flag is set, else notify", false, true},
-		number(t, a, "socket"):      {"EACCES if it is not a Unix stream or seqpacket socket, else allow", false, true},
-		number(t, a, "connect"):     {"EACCES (no network is granted)", true, true},
-		number(t, a, "mount"):       {"EPERM (default deny list, mounts)", true, true},
-		number(t, a, "clone3"):      {"ENOSYS (its flags are behind a pointer)", true, true},
-		1000:                        {"ENOSYS (not a known syscall of amd64)", true, true},
-		-1:                          {"ENOSYS (not a known syscall of amd64)", true, true},
-		1 << 32:                     {"ENOSYS (not a known syscall of amd64)", true, true},
-		1<<30 + 1:                   {"kill process (an x32 call)", true, true},
+		number(t, a, "read"):        {"allow", false},
+		number(t, a, "openat"):      {"notify", false},
+		number(t, a, "dup3"):        {exempt + "notify", false},
+		number(t, a, "close_range"): {exempt + "EPERM (extra deny list)", true},
+		number(t, a, "clone"):       {"EPERM if a namespace flag is set, else notify", false},
+		number(t, a, "socket"):      {"EACCES if it is not a Unix stream or seqpacket socket, else allow", false},
+		number(t, a, "connect"):     {"EACCES (no network is granted)", true},
+		number(t, a, "mount"):       {"EPERM (default deny list, mounts)", true},
+		number(t, a, "clone3"):      {"ENOSYS (its flags are behind a pointer)", true},
+		1000:                        {"ENOSYS (not a known syscall of amd64)", true},
+		-1:                          {"ENOSYS (not a known syscall of amd64)", true},
+		1 << 32:                     {"ENOSYS (not a known syscall of amd64)", true},
+		1<<30 + 1:                   {"kill process (an x32 call)", true},
 	}
 	got := make(map[int]answer)
 	for nr := range want {
 		v := f.Verdict(nr)
-		got[nr] = answer{v.String(), v.Denied(), v.DeniedSome()}
+		got[nr] = answer{v.String(), v.Denied()}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("verdicts (-want +got)\n%s", diff)

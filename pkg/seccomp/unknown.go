@@ -2,10 +2,10 @@ package seccomp
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 
-	"github.com/agnivade/levenshtein"
+	"sandlock/pkg/policy"
 )
 
 // UnknownSyscallError reports a name that is not a syscall of the architecture.
@@ -43,18 +43,6 @@ func (a Arch) unknown(name string, more []string) error {
 			return err
 		}
 	}
-	if len(name) > longestName {
-		return err
-	}
-	// More than two typing errors away, a guess only confuses.
-	best := 3
-	for _, known := range slices.Concat(a.names(), more) {
-		if known == "" {
-			continue
-		}
-		if d := levenshtein.ComputeDistance(strings.ToLower(name), known); d < best {
-			best, err.Nearest = d, known
-		}
-	}
+	err.Nearest, _ = policy.Nearest(name, slices.AppendSeq(more, maps.Keys(a.numbers())))
 	return err
 }

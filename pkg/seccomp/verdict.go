@@ -46,12 +46,6 @@ type Verdict struct {
 // Denied says whether every call is denied: no handler would ever be asked.
 func (v Verdict) Denied() bool { return v.Action.Denies() }
 
-// DeniedSome says whether every call or the calls with certain arguments are
-// denied. The others are answered by Action.
-func (v Verdict) DeniedSome() bool {
-	return v.Denied() || v.check != nil && v.check.then.Denies()
-}
-
 func (v Verdict) String() string {
 	text := v.Action.String()
 	if v.Reason != "" {

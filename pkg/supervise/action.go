@@ -99,7 +99,7 @@ func (a Action) apply(n *notify.Notification, root int, proceed func() error) (f
 		return -1, errors.Join(a.kill(n, root), n.Fail(unix.EPERM))
 	case kindPlaceFD:
 		if err := n.PlaceFD(a.fd, a.target, a.flags); err != nil {
-			return -1, errors.Join(err, n.Fail(errnoOf(err)))
+			return -1, errors.Join(err, n.Fail(notify.ErrnoOf(err)))
 		}
 		return a.target, proceed()
 	case kindSendFD:
@@ -111,18 +111,9 @@ func (a Action) apply(n *notify.Notification, root int, proceed func() error) (f
 			return -1, errors.Join(err, Kill(unix.SIGKILL, 0).kill(n, root))
 		}
 		if err != nil {
-			return -1, errors.Join(err, n.Fail(errnoOf(err)))
+			return -1, errors.Join(err, n.Fail(notify.ErrnoOf(err)))
 		}
 		return fd, nil
 	}
 	return -1, errors.Join(fmt.Errorf("answer with action %d: no such kind", a.kind), n.Fail(unix.EPERM))
-}
-
-// errnoOf is what the task is told: EMFILE when its descriptor table is full, for one.
-func errnoOf(err error) unix.Errno {
-	var errno unix.Errno
-	if errors.As(err, &errno) {
-		return errno
-	}
-	return unix.EIO
 }

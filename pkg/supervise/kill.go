@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"sandlock/pkg/notify"
+	"sandlock/pkg/proc"
 )
 
 // errLivesOn says that something was to be killed and was not.
@@ -67,9 +65,10 @@ func (a Action) killProcess(n *notify.Notification, root int) error {
 		pid = n.Task()
 	}
 	// A notification names a thread, and so may who decides about it.
-	pid, err := threadGroup(pid)
+	task := pid
+	pid, _, err := proc.Lineage(task)
 	if err != nil {
-		return a.failed("the process of task", pid, err)
+		return a.failed("the process of task", task, err)
 	}
 	if !n.Valid() {
 		return nil // gone already
@@ -93,42 +92,21 @@ func (a Action) killProcess(n *notify.Notification, root int) error {
 	return nil
 }
 
-// threadGroup is the process of a thread.
-func threadGroup(task int) (int, error) {
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(task) + "/status")
-	if err != nil {
-		return task, err
-	}
-	for line := range strings.Lines(string(status)) {
-		if value, found := strings.CutPrefix(line, "Tgid:"); found {
-			return strconv.Atoi(strings.TrimSpace(value))
-		}
-	}
-	return task, errors.New("its status names no process")
-}
-
 // descends reports whether a process is a descendant of root. A group whose leader is gone has no process to ask about,
 // and counts as foreign.
 func descends(pid, root int) (bool, error) {
 	for pid > 1 {
-		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		_, parent, err := proc.Lineage(pid)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			return false, nil
 		}
 		if err != nil {
 			return false, err
 		}
-		// The name, in parentheses, may hold anything; the parent is the second field after it.
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		if len(fields) < 2 {
-			return false, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
-		}
-		if pid, err = strconv.Atoi(fields[1]); err != nil {
-			return false, err
-		}
-		if pid == root {
+		if parent == root {
 			return true, nil
 		}
+		pid = parent
 	}
 	return false, nil
 }

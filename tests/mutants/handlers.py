@@ -22,7 +22,7 @@ HANDLERS = [
     Mutant(
         "a call without its descriptor fails",
         "pkg/supervise/action.go",
-        "\t\t\treturn -1, errors.Join(err, n.Fail(errnoOf(err)))\n\t\t}\n\t\treturn a.target, proceed()",
+        "\t\t\treturn -1, errors.Join(err, n.Fail(notify.ErrnoOf(err)))\n\t\t}\n\t\treturn a.target, proceed()",
         "\t\t\treturn -1, errors.Join(err, proceed())\n\t\t}\n\t\treturn a.target, proceed()",
         "tests/handlers/test_inject_fd.py::test_target_beyond_the_limit_fails_the_call",
     ),
