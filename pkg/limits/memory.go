@@ -263,3 +263,12 @@ func inMemory(_ unix.Stat_t, system unix.Statfs_t) bool {
 
 // blockSize is the unit of st_blocks, whatever the file system's blocks are; see stat(3type).
 const blockSize = 512
+
+func namesIn(path string) ([]string, error) {
+	folder, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	return folder.Readdirnames(-1)
+}

@@ -124,6 +124,57 @@ def test_what_does_not_grow_does_not_count(tmp_path: Path, work: str) -> None:
     assert result.exceeded is None
 
 
+# Exchanges folders with what argv[2] names and says how often. There is nothing in argv[1] before.
+EXCHANGE = """
+import ctypes, os, sys, time
+libc = ctypes.CDLL(None)
+os.chdir(sys.argv[1])
+names = [(b"folder%d" % i, b"other%d" % i) for i in range(200)]
+for folder, other in names:
+    os.mkdir(folder)
+    os.mkfifo(other) if sys.argv[2] == "fifo" else os.symlink(sys.argv[2], other)
+end = time.monotonic() + 3
+times = 0
+while time.monotonic() < end:
+    for folder, other in names:
+        if libc.renameat2(-100, folder, -100, other, 2):  # AT_FDCWD, RENAME_EXCHANGE
+            sys.exit("it cannot exchange")
+    times += 1
+print(times > 0)
+"""
+
+# Runs argv[2:] where it may write argv[1].
+HOST = """
+import sys
+from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
+box = tool_sandbox(PYTHON_PATHS, [sys.argv[1]], max_disk="100M")
+result = box.run(sys.argv[2:], timeout=30)
+print(result.stdout, result.exceeded)
+"""
+
+
+@pytest.mark.parametrize("other", ["fifo", "link"])
+def test_a_folder_that_is_exchanged_keeps_nobody_waiting(tmp_path: Path, other: str) -> None:
+    """A host that opens the FIFO waits for ever for who writes to it."""
+    folder, outside = tmp_path / "granted", tmp_path / "outside"
+    folder.mkdir()
+    os.mkfifo(outside)
+    exchange = [sys.executable, "-Ic", EXCHANGE, str(folder), "fifo" if other == "fifo" else str(outside)]
+    command = [sys.executable, "-c", HOST, str(folder), *exchange]
+    host = subprocess.run(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, timeout=60, check=True)
+    assert host.stdout == b"b'True\\n' None\n"
+
+
+@pytest.mark.parametrize("offence", ["fill('file', 9 * M)", "for i in range(4): fill(f'{i}', 4 * M)"])
+def test_deep_folders(tmp_path: Path, offence: str) -> None:
+    """Their paths are longer than a path may be, and they are more than the host keeps open."""
+    script = f"for i in range(100):\n os.mkdir('x' * 100)\n os.chdir('x' * 100)\n{offence}"
+    box = tool_sandbox(PYTHON_PATHS, [tmp_path], cwd=tmp_path, max_disk="12M")
+    result = box.run([sys.executable, "-c", PRELUDE + script], timeout=60)
+    assert result.exceeded == (None if "'file'" in offence else "max_disk"), result
+    assert box.run(["true"], timeout=60).success
+
+
 def test_what_was_unreadable_before_does_not_matter(tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0)

@@ -125,6 +125,13 @@ PROCESSES = [
         "tests/limits/test_processes.py::test_refused_fork_is_eagain_and_works_again_later",
     ),
     Mutant(
+        "only folders are opened to measure them",
+        "pkg/limits/walk.go",
+        "unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_NONBLOCK |",
+        "unix.O_RDONLY |",
+        "pkg/limits::TestOnlyFoldersAreEntered",
+    ),
+    Mutant(
         "open files are bounded",
         "pkg/policy/rlimit.go",
         "Soft: *p.MaxOpenFiles, Hard: *p.MaxOpenFiles",
