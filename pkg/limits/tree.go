@@ -17,6 +17,7 @@ type process struct {
 	pid     int
 	parent  int // the thread that made it, or who has adopted it
 	start   uint64
+	state   byte
 	flags   uint64
 	threads int
 	own     time.Duration // CPU time of its threads
@@ -117,6 +118,9 @@ func (p *process) read() error {
 		value, failed := strconv.ParseUint(string(fields[field-3]), 10, 64)
 		err = errors.Join(err, failed)
 		return value
+	}
+	if len(fields) > 0 {
+		p.state = fields[0][0]
 	}
 	p.flags, p.threads, p.start = number(9), int(number(20)), number(22)
 	p.own, p.reaped = ticks*time.Duration(number(14)+number(15)), ticks*time.Duration(number(16)+number(17))

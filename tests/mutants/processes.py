@@ -120,8 +120,8 @@ PROCESSES = [
     Mutant(
         "processes are bounded",
         "pkg/limits/forks.go",
-        "if !f.room(thread) {",
-        "if !f.room(thread) && false {",
+        "return f.tasks < f.mostAll && (isThread(n) || f.count < f.most)",
+        "return f.tasks < f.mostAll || f.count < f.most",
         "tests/limits/test_processes.py::test_refused_fork_is_eagain_and_works_again_later",
     ),
     Mutant(
