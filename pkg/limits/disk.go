@@ -55,7 +55,7 @@ func (d *disk) close() {
 const fills = 4 << 30
 
 func (d *disk) look(t Tree) (exceeded bool, pause time.Duration, err error) {
-	nameless, err := d.nameless(t)
+	nameless, shown, err := d.nameless(t)
 	if err != nil {
 		return false, 0, err
 	}
@@ -63,7 +63,7 @@ func (d *disk) look(t Tree) (exceeded bool, pause time.Duration, err error) {
 	if err != nil {
 		return false, 0, err
 	}
-	if used := grown + nameless; used <= d.most && readable {
+	if used := grown + nameless; used <= d.most && shown && readable {
 		const soonest, latest = 5 * time.Millisecond, 100 * time.Millisecond
 		pause = time.Duration(float64(d.most-used) / fills * float64(time.Second))
 		return false, max(soonest, min(pause, latest)), nil
@@ -86,20 +86,29 @@ func (d *disk) grown() (size uint64, readable bool, err error) {
 }
 
 // nameless is the size of open files that were deleted, but for those of the host. A file in memory counts where it was
-// made in one of the folders; others, of memfd_create(2), are none of theirs.
-func (d *disk) nameless(t Tree) (uint64, error) {
+// made in one of the folders; others, of memfd_create(2), are none of theirs. Not all are shown when a process keeps others
+// from looking (PR_SET_DUMPABLE).
+func (d *disk) nameless(t Tree) (size uint64, shown bool, err error) {
 	found, err := descendants(t.Root)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	files := newObjects()
+	shown = true
 	for _, p := range found {
-		err := files.addOpen(p.pid, d.holds, t.given)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-			return 0, err
+		if p.pid == t.Command && p.loading() {
+			continue // it has the memory of the host still, which may keep others from looking
+		}
+		task := p.seenBy()
+		err := files.addOpen(task, d.holds, t.given)
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			shown = shown && isEnding(task)
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return 0, false, err
 		}
 	}
-	return files.size(), nil
+	return files.size(), shown, nil
 }
 
 func (d *disk) holds(file unix.Stat_t, system unix.Statfs_t) bool {

@@ -17,8 +17,16 @@ from tests.support.processes import children, open_fds
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
 
 PRELUDE = """
-import os, signal
+import ctypes, os, signal, threading, time
 M = 1 << 20
+EXIT = {"x86_64": 60}.get(os.uname().machine, 93)
+def hold():
+    files = []
+    for i in range(25):
+        files += [open("file", "wb")]
+        os.unlink("file")
+        files[i].write(bytes(4 * M))
+    stay()
 def fill(name, size):
     with open(name, "wb", buffering=0) as file:
         for _ in range(size // M):
@@ -44,13 +52,15 @@ def assert_killed(result: Result) -> None:
     [
         "for i in range(50): fill(f'file{i}', 4 * M)",
         "for i in range(25):\n os.mkdir(f'{i}')\n os.chdir(f'{i}')\n fill('file', 4 * M)",
-        "files = []\nfor i in range(25):\n files += [open('a', 'wb')]\n os.unlink('a')\n files[i].write(bytes(4 * M))",
+        "hold()",
+        "ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE\nhold()",
+        "threading.Thread(target=hold).start()\nctypes.CDLL(None).syscall(EXIT, 0)",
         "for i in range(5): os.posix_fallocate(os.open(f'{i}', os.O_CREAT | os.O_WRONLY), 0, 9 * M)",
         "for i in range(50):\n if os.fork() == 0:\n  fill(f'file{i}', 4 * M)\n  stay()",
         "os.mkdir('hidden')\nfor i in range(5): fill(f'hidden/{i}', 4 * M)\nos.chmod('hidden', 0)",
         "fill('file', 9 * M)\nfor i in range(2500): os.mknod(f'{i}')",
     ],
-    ids=["files", "folders", "deleted", "allocated", "processes", "unreadable", "inodes"],
+    ids=["files", "folders", "deleted", "not shown", "threads", "allocated", "processes", "unreadable", "inodes"],
 )
 def test_a_tree_that_takes_too_much_is_killed(tmp_path: Path, offence: str) -> None:
     assert_killed(python_in(tmp_path, "10M", offence + "\nstay()"))
@@ -60,20 +70,31 @@ def test_a_tree_that_takes_too_much_is_killed(tmp_path: Path, offence: str) -> N
 
 def test_deleted_files_of_a_tmpfs_count() -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        script = """
-files = []
-for i in range(25):
-    files.append(open("file", "wb"))
-    os.unlink("file")
-    files[i].write(bytes(4 * M))
-stay()
-"""
-        assert_killed(python_in(Path(folder), "10M", script))
+        assert_killed(python_in(Path(folder), "10M", "hold()"))
 
 
 def test_files_in_memory_that_no_folder_had_do_not_count(tmp_path: Path) -> None:
     script = "for i in range(5): os.write(os.memfd_create('a'), bytes(4 * M))"
     assert python_in(tmp_path, "10M", script).exceeded is None
+
+
+def test_processes_that_end_hide_nothing(tmp_path: Path) -> None:
+    """Nobody but root may look at what has ended, or is about to, and has no memory any more."""
+    script = """
+for _ in range(20):
+    if os.fork() == 0:
+        os._exit(0)
+end = time.monotonic() + 3  # time for a hundred looks, which nothing tells of
+while time.monotonic() < end:
+    pid = os.fork()
+    if pid == 0:
+        area = bytearray(M)
+        os.execv("/bin/true", ["true"])
+    os.waitpid(pid, 0)
+print("done")
+"""
+    result = python_in(tmp_path, "10M", script)
+    assert (result.stdout, result.exceeded) == (b"done\n", None)
 
 
 @pytest.mark.parametrize("disk", ["8M", 8 << 20])
