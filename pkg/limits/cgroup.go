@@ -155,9 +155,10 @@ func (g *Group) Close() error {
 			file.Close()
 		}
 	}
+	var failed error
 	err := unix.Rmdir(g.path)
 	if errors.Is(err, unix.EBUSY) {
-		err = write(filepath.Join(g.path, "cgroup.kill"), "1")
+		failed = write(filepath.Join(g.path, "cgroup.kill"), "1")
 		for begin := time.Now(); time.Since(begin) < time.Second; time.Sleep(time.Millisecond) {
 			if err = unix.Rmdir(g.path); !errors.Is(err, unix.EBUSY) {
 				break
@@ -165,7 +166,7 @@ func (g *Group) Close() error {
 		}
 	}
 	if err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("remove the tree's cgroup %s: %w", g.path, err)
+		return fmt.Errorf("remove the tree's cgroup %s: %w", g.path, errors.Join(failed, err))
 	}
 	return nil
 }

@@ -1,11 +1,14 @@
 package limits
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // folder makes one with files, as a cgroup has them.
@@ -61,5 +64,12 @@ func TestSuits(t *testing.T) {
 	delete(root, "cgroup.type")
 	if err := suits(folder(t, root), []string{"memory"}); err != nil {
 		t.Errorf("the root: %v", err)
+	}
+}
+
+// The root of all files is busy as well, and has no cgroup.kill.
+func TestCgroupThatCannotBeRemoved(t *testing.T) {
+	if err := (&Group{path: "/"}).Close(); !errors.Is(err, unix.EBUSY) || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("not both that it is busy and why nobody was killed: %v", err)
 	}
 }

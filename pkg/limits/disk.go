@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,8 +37,11 @@ func newDisk(most uint64, paths []string) (*disk, error) {
 		}
 		d.devices[info.Dev] = true
 	}
-	w := &walk{seen: make(map[inode]bool), hidden: func(id inode) { d.hidden[id] = true }}
-	d.before = w.all(d.folders)
+	var err error
+	if d.before, err = newWalk(func(id inode) { d.hidden[id] = true }).all(d.folders); err != nil {
+		d.close()
+		return nil, fmt.Errorf("measure what is there before, for max_disk: %w", err)
+	}
 	return d, nil
 }
 
@@ -53,12 +55,15 @@ func (d *disk) close() {
 const fills = 4 << 30
 
 func (d *disk) look(t Tree) (exceeded bool, pause time.Duration, err error) {
-	nameless, err := d.nameless(t)
+	nameless, shown, err := d.nameless(t)
 	if err != nil {
 		return false, 0, err
 	}
-	grown, readable := d.grown()
-	if used := grown + nameless; used <= d.most && readable {
+	grown, readable, err := d.grown()
+	if err != nil {
+		return false, 0, err
+	}
+	if used := grown + nameless; used <= d.most && shown && readable {
 		const soonest, latest = 5 * time.Millisecond, 100 * time.Millisecond
 		pause = time.Duration(float64(d.most-used) / fills * float64(time.Second))
 		return false, max(soonest, min(pause, latest)), nil
@@ -67,101 +72,45 @@ func (d *disk) look(t Tree) (exceeded bool, pause time.Duration, err error) {
 }
 
 // over reports whether a tree that has ended has used too much: it may have been quicker than the looks.
-func (d *disk) over() bool {
-	grown, readable := d.grown()
-	return grown > d.most || !readable
+func (d *disk) over() (bool, error) {
+	grown, readable, err := d.grown()
+	return err == nil && (grown > d.most || !readable), err
 }
 
 // grown is by how much the folders have grown. They are not readable when one among them is that could be read, or was
 // not there, before.
-func (d *disk) grown() (size uint64, readable bool) {
+func (d *disk) grown() (size uint64, readable bool, err error) {
 	readable = true
-	w := &walk{seen: make(map[inode]bool), hidden: func(id inode) { readable = readable && d.hidden[id] }}
-	now := w.all(d.folders)
-	return now - min(now, d.before), readable
+	now, err := newWalk(func(id inode) { readable = readable && d.hidden[id] }).all(d.folders)
+	return now - min(now, d.before), readable, err
 }
 
 // nameless is the size of open files that were deleted, but for those of the host. A file in memory counts where it was
-// made in one of the folders; others, of memfd_create(2), are none of theirs.
-func (d *disk) nameless(t Tree) (uint64, error) {
+// made in one of the folders; others, of memfd_create(2), are none of theirs. Not all are shown when a process keeps others
+// from looking (PR_SET_DUMPABLE).
+func (d *disk) nameless(t Tree) (size uint64, shown bool, err error) {
 	found, err := descendants(t.Root)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	files := newObjects()
+	shown = true
 	for _, p := range found {
-		err := files.addOpen(p.pid, d.holds, t.given)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-			return 0, err
+		if p.pid == t.Command && p.loading() {
+			continue // it has the memory of the host still, which may keep others from looking
+		}
+		task := p.seenBy()
+		err := files.addOpen(task, d.holds, t.given)
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			shown = shown && isEnding(task)
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return 0, false, err
 		}
 	}
-	return files.size(), nil
+	return files.size(), shown, nil
 }
 
 func (d *disk) holds(file unix.Stat_t, system unix.Statfs_t) bool {
 	return d.devices[file.Dev] || !inMemory(file, system)
-}
-
-// A walk adds up the sizes of files, each once.
-type walk struct {
-	seen   map[inode]bool
-	hidden func(inode) // is told of folders that cannot be read
-}
-
-func (w *walk) all(roots []*os.File) (total uint64) {
-	for _, root := range roots {
-		var info unix.Stat_t
-		if unix.Fstat(int(root.Fd()), &info) == nil {
-			total += w.file("/proc/self/fd/"+strconv.Itoa(int(root.Fd())), &info)
-		}
-	}
-	return total
-}
-
-// file counts at least one block for each file: it takes space even if it is empty.
-func (w *walk) file(path string, info *unix.Stat_t) uint64 {
-	kind, id := info.Mode&unix.S_IFMT, inode{info.Dev, info.Ino}
-	if kind == unix.S_IFCHR || kind == unix.S_IFBLK || w.seen[id] {
-		return 0
-	}
-	size := uint64(max(info.Blocks, 1)) * blockSize
-	if kind == unix.S_IFDIR {
-		w.seen[id] = true
-		return size + w.below(path, id)
-	}
-	if info.Nlink > 1 {
-		w.seen[id] = true
-	}
-	return size
-}
-
-func (w *walk) below(path string, id inode) (total uint64) {
-	names, err := namesIn(path)
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			w.hidden(id)
-		}
-		return 0
-	}
-	for _, name := range names {
-		var info unix.Stat_t
-		below := path + "/" + name
-		switch err := unix.Lstat(below, &info); err {
-		case nil:
-			total += w.file(below, &info)
-		case unix.ENOENT:
-		default: // a path that is too long, for one
-			w.hidden(id)
-		}
-	}
-	return total
-}
-
-func namesIn(path string) ([]string, error) {
-	folder, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer folder.Close()
-	return folder.Readdirnames(-1)
 }

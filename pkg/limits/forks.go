@@ -2,6 +2,8 @@ package limits
 
 import (
 	"errors"
+	"io/fs"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,7 +14,9 @@ import (
 )
 
 // Forks keeps a tree from having more processes than it may. It handles the calls that make processes: whatever decides
-// is in registers, so that the kernel may go on with a call that was judged.
+// is in registers, so that the kernel may go on with a call that was judged. As a supervise.Handler it refuses what is too
+// much, before others are asked; as a supervise.Performer it lets calls through, one after the other where there may not
+// be room for all.
 //
 // No limit of the kernel's does this: RLIMIT_NPROC is about a user and not about root, pids.max of a cgroup counts
 // threads.
@@ -25,6 +29,10 @@ type Forks struct {
 	count   int // processes when they were last counted, and those granted since then
 	tasks   int // the same of tasks
 	makers  map[int]*maker
+
+	waiting []notify.Notification // until it is known whether there is room
+	serving sync.WaitGroup
+	err     error // of the answers to them
 }
 
 // A maker is a task whose calls were let through since the processes were last counted.
@@ -70,51 +78,104 @@ func (f *Forks) Calls() []int { return forkCalls }
 func (f *Forks) Handle(n *notify.Notification) supervise.Action {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	thread := n.Syscall() == unix.SYS_CLONE && n.Args()[0]&unix.CLONE_THREAD != 0
-	m := f.makers[n.Task()]
-	if m != nil {
+	if m := f.makers[n.Task()]; m != nil {
 		m.underway = false
 	}
-	if !f.room(thread) {
+	if !f.room(n) && (f.recount() != nil || !f.room(n) && f.full()) {
 		return supervise.Fail(unix.EAGAIN)
 	}
-	f.tasks++
-	if thread {
-		return supervise.Continue()
-	}
-	f.count++
-	if m = f.makers[n.Task()]; m == nil {
-		m = &maker{}
-		f.makers[n.Task()] = m
-	}
-	m.children, m.underway, m.since = m.children+1, true, time.Now()
 	return supervise.Continue()
 }
 
-// room finds out whether there may be one more. It counts only when it must, and waits for calls that are under way.
-func (f *Forks) room(thread bool) bool {
+// Perform lets the kernel go on with a call, now or when calls that are under way have made room.
+func (f *Forks) Perform(n *notify.Notification) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.room(n) && (len(f.waiting) == 0 || isThread(n)) {
+		return f.grant(n)
+	}
+	f.waiting = append(f.waiting, *n)
+	if len(f.waiting) == 1 {
+		f.serving.Go(f.serve)
+	}
+	return nil
+}
+
+// Close waits for the answers to calls that had to wait. No task of the tree may be left.
+func (f *Forks) Close() error {
+	f.serving.Wait()
+	return f.err
+}
+
+// serve answers the calls that wait, while there are any.
+func (f *Forks) serve() {
 	const pause = time.Millisecond
-	for counted := false; ; counted = true {
-		if f.tasks < f.mostAll && (thread || f.count < f.most) {
+	for f.settle() {
+		time.Sleep(pause)
+	}
+}
+
+// settle answers those that have waited for longest, as far as it is known what to answer.
+func (f *Forks) settle() (more bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.waiting = slices.DeleteFunc(f.waiting, func(n notify.Notification) bool { return !n.Valid() })
+	if len(f.waiting) == 0 {
+		return false
+	}
+	failed := f.recount()
+	for len(f.waiting) > 0 {
+		var err error
+		switch n := &f.waiting[0]; {
+		case failed == nil && f.room(n):
+			err = f.grant(n)
+		case failed != nil || f.full():
+			err = n.Fail(unix.EAGAIN)
+		default:
 			return true
 		}
-		if counted && (f.tasks >= f.mostAll || len(f.known) >= f.most || len(f.makers) == 0) {
-			return false
+		if f.err == nil && !errors.Is(err, notify.ErrGone) {
+			f.err = err
 		}
-		if counted {
-			time.Sleep(pause)
-		}
-		if f.recount() != nil {
-			return false
-		}
+		f.waiting = f.waiting[1:]
 	}
+	return false
+}
+
+func isThread(n *notify.Notification) bool {
+	return n.Syscall() == unix.SYS_CLONE && n.Args()[0]&unix.CLONE_THREAD != 0
+}
+
+// room reports whether there may be one more, whatever has become of the calls that were let through.
+func (f *Forks) room(n *notify.Notification) bool {
+	return f.tasks < f.mostAll && (isThread(n) || f.count < f.most)
+}
+
+// full reports, right after a recount, whether there cannot be one more. It may be unknown: neither full, nor room.
+func (f *Forks) full() bool {
+	return f.tasks >= f.mostAll || len(f.known) >= f.most || len(f.makers) == 0
+}
+
+// grant lets the kernel go on. The lock is held until it does: who waits for an answer seems to sleep.
+func (f *Forks) grant(n *notify.Notification) error {
+	f.tasks++
+	if !isThread(n) {
+		f.count++
+		m := f.makers[n.Task()]
+		if m == nil {
+			m = &maker{}
+			f.makers[n.Task()] = m
+		}
+		m.children, m.underway, m.since = m.children+1, true, time.Now()
+	}
+	return n.Continue()
 }
 
 // recount looks at the tree.
 func (f *Forks) recount() error {
 	for task, m := range f.makers {
 		// Before the look: what such a task has made can be seen by now.
-		if time.Since(m.since) > forkTime || errors.Is(unix.Kill(task, 0), unix.ESRCH) {
+		if time.Since(m.since) > forkTime || isBack(task) {
 			m.underway = false
 		}
 	}
@@ -140,4 +201,12 @@ func (f *Forks) recount() error {
 	}
 	f.count, f.tasks = len(known)+len(f.makers), f.tasks+len(f.makers)
 	return nil
+}
+
+// isBack reports whether a task has come back from a fork that it was granted: it is gone, or sleeps. In a fork a task
+// runs, or waits for the kernel (D).
+func isBack(task int) bool {
+	p := process{pid: task}
+	err := p.read()
+	return errors.Is(err, fs.ErrNotExist) || err == nil && p.state != 'R' && p.state != 'D'
 }

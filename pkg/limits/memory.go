@@ -49,7 +49,7 @@ func (m *memory) used(t Tree) (uint64, error) {
 		if p.pid == t.Command && p.loading() {
 			continue // its memory is the host's still
 		}
-		size, err := ofProcess(p.pid, shared, t.given)
+		size, err := ofProcess(p.seenBy(), shared, t.given)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -67,7 +67,7 @@ func (m *memory) used(t Tree) (uint64, error) {
 		if p.loading() && sharesMemory(p, counted[:i]) {
 			continue
 		}
-		size, err := proportional(p.pid)
+		size, err := proportional(p.seenBy())
 		if err != nil {
 			return 0, err
 		}
@@ -245,7 +245,11 @@ func (o objects) addOpen(pid int, kind func(unix.Stat_t, unix.Statfs_t) bool, gi
 	for _, name := range names {
 		path := folder + "/" + name
 		var info unix.Stat_t
-		if unix.Stat(path, &info) != nil || info.Mode&unix.S_IFMT != unix.S_IFREG || info.Nlink != 0 {
+		err := unix.Stat(path, &info)
+		if errors.Is(err, unix.EACCES) {
+			return fmt.Errorf("look at %s: %w", path, err)
+		}
+		if err != nil || info.Mode&unix.S_IFMT != unix.S_IFREG || info.Nlink != 0 {
 			continue
 		}
 		id := inode{info.Dev, info.Ino}
@@ -263,3 +267,12 @@ func inMemory(_ unix.Stat_t, system unix.Statfs_t) bool {
 
 // blockSize is the unit of st_blocks, whatever the file system's blocks are; see stat(3type).
 const blockSize = 512
+
+func namesIn(path string) ([]string, error) {
+	folder, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	return folder.Readdirnames(-1)
+}

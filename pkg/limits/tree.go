@@ -17,6 +17,7 @@ type process struct {
 	pid     int
 	parent  int // the thread that made it, or who has adopted it
 	start   uint64
+	state   byte
 	flags   uint64
 	threads int
 	own     time.Duration // CPU time of its threads
@@ -33,6 +34,31 @@ func (p process) identity() identity { return identity{p.pid, p.start} }
 
 // loading reports whether a process was forked and has not executed a program since: PF_FORKNOEXEC of the kernel.
 func (p process) loading() bool { return p.flags&0x40 != 0 }
+
+// ending reports whether a task has begun to end, and may have given up its memory: PF_EXITING of the kernel. Nobody
+// but root may look at what has no memory any more, such as a zombie.
+func (p process) ending() bool { return p.flags&0x4 != 0 }
+
+func isEnding(task int) bool {
+	p := process{pid: task}
+	err := p.read()
+	return errors.Is(err, fs.ErrNotExist) || err == nil && p.ending()
+}
+
+// seenBy is a thread by which the memory and the files of a process can be seen: the first one, unless it has ended
+// before others.
+func (p process) seenBy() int {
+	if !p.ending() || p.threads < 2 {
+		return p.pid
+	}
+	threads, _ := namesIn("/proc/" + strconv.Itoa(p.pid) + "/task") // none of a process that is gone
+	for _, name := range threads {
+		if task, err := strconv.Atoi(name); err == nil && !isEnding(task) {
+			return task
+		}
+	}
+	return p.pid
+}
 
 // descendants are the processes below root, zombies included. One that is forked meanwhile may be missing.
 func descendants(root int) ([]process, error) {
@@ -117,6 +143,9 @@ func (p *process) read() error {
 		value, failed := strconv.ParseUint(string(fields[field-3]), 10, 64)
 		err = errors.Join(err, failed)
 		return value
+	}
+	if len(fields) > 0 {
+		p.state = fields[0][0]
 	}
 	p.flags, p.threads, p.start = number(9), int(number(20)), number(22)
 	p.own, p.reaped = ticks*time.Duration(number(14)+number(15)), ticks*time.Duration(number(16)+number(17))

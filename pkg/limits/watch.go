@@ -136,7 +136,11 @@ func (w *Watch) End() (exceeded string, err error) {
 	close(w.over)
 	w.running.Wait()
 	if w.disk != nil {
-		if w.exceeded == "" && w.disk.over() {
+		over, err := w.disk.over()
+		if err != nil {
+			w.errs = append(w.errs, fmt.Errorf("watch max_disk: %w", err))
+		}
+		if w.exceeded == "" && over {
 			w.exceeded = "max_disk"
 		}
 		w.disk.close()

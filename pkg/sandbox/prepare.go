@@ -256,6 +256,9 @@ func (p *preparation) bound(rules *policy.Policy) error {
 	for _, nr := range p.process.forks.Calls() {
 		if !slices.Contains(denied, nr) {
 			p.ask(nr, p.process.forks)
+			chain := p.chains[nr]
+			chain.Performer = p.process.forks
+			p.chains[nr] = chain
 		}
 	}
 	return nil

@@ -263,6 +263,9 @@ func (p *Process) finish() {
 		if p.network != nil {
 			p.note(p.network.Close())
 		}
+		if p.forks != nil {
+			p.note(p.forks.Close())
+		}
 		p.note(p.deputy.Close())
 		if p.served != nil {
 			<-p.served

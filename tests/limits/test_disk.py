@@ -17,8 +17,16 @@ from tests.support.processes import children, open_fds
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
 
 PRELUDE = """
-import os, signal
+import ctypes, os, signal, threading, time
 M = 1 << 20
+EXIT = {"x86_64": 60}.get(os.uname().machine, 93)
+def hold():
+    files = []
+    for i in range(25):
+        files += [open("file", "wb")]
+        os.unlink("file")
+        files[i].write(bytes(4 * M))
+    stay()
 def fill(name, size):
     with open(name, "wb", buffering=0) as file:
         for _ in range(size // M):
@@ -44,13 +52,15 @@ def assert_killed(result: Result) -> None:
     [
         "for i in range(50): fill(f'file{i}', 4 * M)",
         "for i in range(25):\n os.mkdir(f'{i}')\n os.chdir(f'{i}')\n fill('file', 4 * M)",
-        "files = []\nfor i in range(25):\n files += [open('a', 'wb')]\n os.unlink('a')\n files[i].write(bytes(4 * M))",
+        "hold()",
+        "ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE\nhold()",
+        "threading.Thread(target=hold).start()\nctypes.CDLL(None).syscall(EXIT, 0)",
         "for i in range(5): os.posix_fallocate(os.open(f'{i}', os.O_CREAT | os.O_WRONLY), 0, 9 * M)",
         "for i in range(50):\n if os.fork() == 0:\n  fill(f'file{i}', 4 * M)\n  stay()",
         "os.mkdir('hidden')\nfor i in range(5): fill(f'hidden/{i}', 4 * M)\nos.chmod('hidden', 0)",
         "fill('file', 9 * M)\nfor i in range(2500): os.mknod(f'{i}')",
     ],
-    ids=["files", "folders", "deleted", "allocated", "processes", "unreadable", "inodes"],
+    ids=["files", "folders", "deleted", "not shown", "threads", "allocated", "processes", "unreadable", "inodes"],
 )
 def test_a_tree_that_takes_too_much_is_killed(tmp_path: Path, offence: str) -> None:
     assert_killed(python_in(tmp_path, "10M", offence + "\nstay()"))
@@ -60,20 +70,31 @@ def test_a_tree_that_takes_too_much_is_killed(tmp_path: Path, offence: str) -> N
 
 def test_deleted_files_of_a_tmpfs_count() -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        script = """
-files = []
-for i in range(25):
-    files.append(open("file", "wb"))
-    os.unlink("file")
-    files[i].write(bytes(4 * M))
-stay()
-"""
-        assert_killed(python_in(Path(folder), "10M", script))
+        assert_killed(python_in(Path(folder), "10M", "hold()"))
 
 
 def test_files_in_memory_that_no_folder_had_do_not_count(tmp_path: Path) -> None:
     script = "for i in range(5): os.write(os.memfd_create('a'), bytes(4 * M))"
     assert python_in(tmp_path, "10M", script).exceeded is None
+
+
+def test_processes_that_end_hide_nothing(tmp_path: Path) -> None:
+    """Nobody but root may look at what has ended, or is about to, and has no memory any more."""
+    script = """
+for _ in range(20):
+    if os.fork() == 0:
+        os._exit(0)
+end = time.monotonic() + 3  # time for a hundred looks, which nothing tells of
+while time.monotonic() < end:
+    pid = os.fork()
+    if pid == 0:
+        area = bytearray(M)
+        os.execv("/bin/true", ["true"])
+    os.waitpid(pid, 0)
+print("done")
+"""
+    result = python_in(tmp_path, "10M", script)
+    assert (result.stdout, result.exceeded) == (b"done\n", None)
 
 
 @pytest.mark.parametrize("disk", ["8M", 8 << 20])
@@ -122,6 +143,57 @@ def test_what_does_not_grow_does_not_count(tmp_path: Path, work: str) -> None:
     result = python_in(tmp_path, "10M", work)
     assert result.success, result.stderr
     assert result.exceeded is None
+
+
+# Exchanges folders with what argv[2] names and says how often. There is nothing in argv[1] before.
+EXCHANGE = """
+import ctypes, os, sys, time
+libc = ctypes.CDLL(None)
+os.chdir(sys.argv[1])
+names = [(b"folder%d" % i, b"other%d" % i) for i in range(200)]
+for folder, other in names:
+    os.mkdir(folder)
+    os.mkfifo(other) if sys.argv[2] == "fifo" else os.symlink(sys.argv[2], other)
+end = time.monotonic() + 3
+times = 0
+while time.monotonic() < end:
+    for folder, other in names:
+        if libc.renameat2(-100, folder, -100, other, 2):  # AT_FDCWD, RENAME_EXCHANGE
+            sys.exit("it cannot exchange")
+    times += 1
+print(times > 0)
+"""
+
+# Runs argv[2:] where it may write argv[1].
+HOST = """
+import sys
+from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
+box = tool_sandbox(PYTHON_PATHS, [sys.argv[1]], max_disk="100M")
+result = box.run(sys.argv[2:], timeout=30)
+print(result.stdout, result.exceeded)
+"""
+
+
+@pytest.mark.parametrize("other", ["fifo", "link"])
+def test_a_folder_that_is_exchanged_keeps_nobody_waiting(tmp_path: Path, other: str) -> None:
+    """A host that opens the FIFO waits for ever for who writes to it."""
+    folder, outside = tmp_path / "granted", tmp_path / "outside"
+    folder.mkdir()
+    os.mkfifo(outside)
+    exchange = [sys.executable, "-Ic", EXCHANGE, str(folder), "fifo" if other == "fifo" else str(outside)]
+    command = [sys.executable, "-c", HOST, str(folder), *exchange]
+    host = subprocess.run(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, timeout=60, check=True)
+    assert host.stdout == b"b'True\\n' None\n"
+
+
+@pytest.mark.parametrize("offence", ["fill('file', 9 * M)", "for i in range(4): fill(f'{i}', 4 * M)"])
+def test_deep_folders(tmp_path: Path, offence: str) -> None:
+    """Their paths are longer than a path may be, and they are more than the host keeps open."""
+    script = f"for i in range(100):\n os.mkdir('x' * 100)\n os.chdir('x' * 100)\n{offence}"
+    box = tool_sandbox(PYTHON_PATHS, [tmp_path], cwd=tmp_path, max_disk="12M")
+    result = box.run([sys.executable, "-c", PRELUDE + script], timeout=60)
+    assert result.exceeded == (None if "'file'" in offence else "max_disk"), result
+    assert box.run(["true"], timeout=60).success
 
 
 def test_what_was_unreadable_before_does_not_matter(tmp_path: Path) -> None:

@@ -64,6 +64,20 @@ stay()
     assert_killed(python_in("200M", script))
 
 
+def test_a_process_without_its_first_thread_counts() -> None:
+    script = """
+import threading
+def take():
+    areas = [mmap.mmap(-1, 50 * M, mmap.MAP_SHARED) for _ in range(7)]
+    for area in areas:
+        touch(area)
+    stay()
+threading.Thread(target=take).start()
+ctypes.CDLL(None).syscall({"x86_64": 60}.get(os.uname().machine, 93), 0)
+"""
+    assert_killed(python_in("200M", script))
+
+
 def test_grandchildren_that_left_the_command_count() -> None:
     script = """
 for _ in range(7):

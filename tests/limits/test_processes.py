@@ -112,6 +112,63 @@ def test_processes_at_once_use_all_that_there_is() -> None:
     assert tool_sandbox(max_processes=5).run(["sh", "-c", script], timeout=60).exit_code == 0
 
 
+# Each round the second process makes a third one, which is gone before anybody looks, and the first one makes one more,
+# for which there is room only if that is known. Meanwhile the second one does what argv[2] says, and a last one calls
+# getppid.
+ROUNDS = """
+import mmap, os, sys, time
+rounds, meanwhile = int(sys.argv[1]), sys.argv[2]
+shared = memoryview(mmap.mmap(-1, 4096)).cast("q")  # calls of getppid, rounds that are over, rounds that were of use
+def fork():
+    if (pid := os.fork()) == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+if os.fork() == 0:
+    while shared[1] < rounds:
+        os.getppid()
+        shared[0] += 1
+    os._exit(0)
+go, do = os.pipe()
+made, tell = os.pipe()
+if os.fork() == 0:
+    while os.read(go, 1) == b"g":
+        over = shared[1]
+        fork()
+        os.write(tell, b"m")
+        while meanwhile == "run" and shared[1] == over:
+            pass
+    os._exit(0)
+longest = 0
+begin = time.monotonic()
+while shared[1] < rounds:
+    os.write(do, b"g")
+    os.read(made, 1)
+    before = shared[0]
+    fork()
+    longest = max(longest, shared[0] - before)
+    shared[1] = rounds if meanwhile == "run" and longest >= 1000 else shared[1] + 1
+os.write(do, b"e")
+os.wait()
+os.wait()
+print(longest >= 1000, time.monotonic() - begin < 20)
+"""
+
+
+def test_others_are_answered_while_it_is_unknown_whether_there_is_room() -> None:
+    handler = Answer()
+    box = tool_sandbox(PYTHON_PATHS, max_processes=4)
+    command = [sys.executable, "-Ic", ROUNDS, "20", "run"]
+    result = box.run(command, handlers=[("getppid", handler)], timeout=100)
+    assert result.stdout.split()[:1] == [b"True"], (result, result.stderr)
+    assert handler.calls >= 1000
+
+
+def test_a_fork_is_over_when_its_task_sleeps() -> None:
+    """Nobody waits for half a second for each: for 30 seconds in all."""
+    result = python_in(4, ROUNDS, 60, "sleep")
+    assert result.stdout.split()[1:] == [b"True"], (result, result.stderr)
+
+
 def test_threads_are_not_processes() -> None:
     script = """
 import threading

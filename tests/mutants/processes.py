@@ -120,9 +120,16 @@ PROCESSES = [
     Mutant(
         "processes are bounded",
         "pkg/limits/forks.go",
-        "if !f.room(thread) {",
-        "if !f.room(thread) && false {",
+        "return f.tasks < f.mostAll && (isThread(n) || f.count < f.most)",
+        "return f.tasks < f.mostAll || f.count < f.most",
         "tests/limits/test_processes.py::test_refused_fork_is_eagain_and_works_again_later",
+    ),
+    Mutant(
+        "only folders are opened to measure them",
+        "pkg/limits/walk.go",
+        "unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_NONBLOCK |",
+        "unix.O_RDONLY |",
+        "pkg/limits::TestOnlyFoldersAreEntered",
     ),
     Mutant(
         "open files are bounded",
