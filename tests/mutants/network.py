@@ -20,6 +20,13 @@ NETWORK = [
         "tests/network/test_connect.py::test_memory_that_changes_after_the_check",
     ),
     Mutant(
+        "the host does not sleep in calls on sockets",
+        "pkg/interrupt/interrupt.go",
+        "= 20 * time.Millisecond",
+        "= time.Hour",
+        "tests/network/test_sleeps.py::test_a_second_thread_turns_the_mode[unix]",
+    ),
+    Mutant(
         "where a Unix socket is is judged",
         "pkg/netcall/unix.go",
         "if !c.unix.Places.Grants(name) {",
