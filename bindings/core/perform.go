@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandlock/pkg/deputy"
+	"sandlock/pkg/interrupt"
 	"sandlock/pkg/notify"
 	"sandlock/pkg/supervise"
 )
@@ -78,7 +79,7 @@ func complete(s *supervise.Supervisor, id uint64, result deputy.Result) {
 }
 
 // transferred is what a call on a descriptor gave, or why it cannot be performed. The descriptor that it waits for, or -1,
-// is Python's from here on.
+// is Python's from here on, which closes it with CloseAwaited.
 type transferred struct {
 	Value       int64   `json:"value"`
 	Errno       int     `json:"errno"`
@@ -107,6 +108,13 @@ func Transfer(handle int64, id uint64, most int) (text string, err error) {
 	}
 	encoded, err := json.Marshal(told)
 	return string(encoded), encode(err)
+}
+
+// CloseAwaited closes a descriptor that Transfer has given.
+func CloseAwaited(fd int) (closed bool, err error) {
+	defer recovered(&err)
+	interrupt.Close(fd)
+	return true, nil
 }
 
 // What Signalled gives.

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandlock/pkg/interrupt"
 	"sandlock/pkg/notify"
 )
 
@@ -16,8 +17,8 @@ type Transfer struct {
 	Value int64
 	Errno unix.Errno
 
-	// Awaited is a duplicate of the descriptor, the caller's, when nothing was done because the kernel would wait: to
-	// write or else to read, for Patience, 0 for ever. Else it is -1.
+	// Awaited is a duplicate of the descriptor when nothing was done because the kernel would wait: to write or else to
+	// read, for Patience, 0 for ever. The caller closes it, with interrupt.Close. Else it is -1.
 	Awaited  int
 	Writing  bool
 	Patience time.Duration
@@ -85,7 +86,7 @@ func (d *Deputy) Transfer(n *notify.Notification, most int) (Transfer, error) {
 		return t.awaiting()
 	}
 	if t.fd >= 0 {
-		unix.Close(t.fd)
+		interrupt.Close(t.fd)
 	}
 	if err != nil {
 		return t.failed(err)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandlock/pkg/interrupt"
 	"sandlock/pkg/notify"
 	"sandlock/pkg/proc"
 	"sandlock/pkg/supervise"
@@ -71,7 +72,7 @@ func (d *directories) read(n *notify.Notification, fd int, address uint64, size 
 	if err != nil {
 		return 0, err
 	}
-	defer unix.Close(own)
+	defer interrupt.Close(own)
 	var st unix.Stat_t
 	if err := unix.Fstat(own, &st); err != nil {
 		return 0, fmt.Errorf("look at the directory: %w", err)

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandlock/pkg/interrupt"
 	"sandlock/pkg/policy"
 )
 
@@ -54,19 +55,56 @@ func (o *connecting) try(c *call) (int64, error) {
 		return 0, connect()
 	}
 	waits, err := c.withoutWaiting(connect)
-	if waits && (errors.Is(err, unix.EINPROGRESS) || errors.Is(err, unix.EALREADY)) {
-		o.waited = err
-		return 0, errNotYet
+	switch {
+	case errors.Is(err, errNotYet):
+		o.waited = unix.EINPROGRESS
+	case waits && (errors.Is(err, unix.EINPROGRESS) || errors.Is(err, unix.EALREADY)):
+		o.waited, err = err, errNotYet
 	}
 	return 0, err
 }
 
+// connect is connect(2). It sleeps where a thread of the task has just made the socket a blocking one: that is ended, and
+// errNotYet.
 func (s *socket) connect(to []byte) error {
-	_, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(s.fd), uintptr(unsafe.Pointer(&to[0])), uintptr(len(to)))
-	if errno != 0 {
+	var errno unix.Errno
+	kept := -1
+	interrupt.Sleeps(func() {
+		_, _, errno = unix.Syscall(unix.SYS_CONNECT, uintptr(s.fd), uintptr(unsafe.Pointer(&to[0])), uintptr(len(to)))
+	}, func() {
+		if kept < 0 {
+			kept = s.withdraw()
+		}
+	})
+	if kept >= 0 {
+		unix.Close(s.fd)
+		s.fd = kept
+	}
+	switch {
+	case errno == unix.EINTR || kept >= 0 && errno == unix.ENOTSOCK:
+		return errNotYet
+	case errno != 0:
 		return errno
 	}
 	return nil
+}
+
+// withdraw puts something else in the place of the socket's descriptor, and gives another one for it: a call that sleeps
+// on the socket is not restarted with it, whatever its flags are by then. It is -1 while we have no descriptors left.
+func (s *socket) withdraw() (kept int) {
+	other, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return -1
+	}
+	defer unix.Close(other)
+	if kept, err = unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+		return -1
+	}
+	if err := unix.Dup3(other, s.fd, unix.O_CLOEXEC); err != nil {
+		unix.Close(kept)
+		return -1
+	}
+	return kept
 }
 
 // withoutWaiting does something while the socket is non-blocking, and reports whether the task would have waited.

@@ -2,8 +2,11 @@ package netcall
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/interrupt"
 )
 
 // maxControl bounds the control messages of one message; the kernel has net.core.optmem_max for it.
@@ -48,62 +51,64 @@ func splitControl(raw []byte) (messages []control, err error) {
 	return messages, nil
 }
 
-// readControl copies control messages: those that may be, and descriptors of the task as duplicates. Others are EPERM.
-func (c *call) readControl(pointer, length uint64) ([]byte, error) {
+// readControl copies control messages: those that may be. Others are EPERM. What passes descriptors has them by the
+// task's numbers.
+func (c *call) readControl(m *message, pointer, length uint64) error {
 	if length > maxControl {
-		return nil, unix.ENOBUFS
+		return unix.ENOBUFS
 	}
 	raw := make([]byte, length)
 	if err := c.read(raw, pointer); err != nil {
-		return nil, err
+		return err
 	}
 	messages, err := splitControl(raw)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var copied []byte
-	for _, m := range messages {
-		switch kind := m.kind(); {
+	for _, each := range messages {
+		switch kind := each.kind(); {
 		case passedControl[kind]:
 		case kind == [2]int32{unix.SOL_SOCKET, unix.SCM_RIGHTS} && c.socket.domain == unix.AF_UNIX:
-			if err := c.translate(m.data()); err != nil {
-				return nil, err
+			for at := unix.SizeofCmsghdr; at+numberSize <= len(each); at += numberSize {
+				m.numbers = append(m.numbers, len(m.control)+at)
 			}
 		default:
-			return nil, unix.EPERM
+			return unix.EPERM
 		}
-		copied = append(copied, m...)
-		copied = append(copied, make([]byte, unix.CmsgSpace(len(m.data()))-len(m))...)
+		m.control = append(m.control, each...)
+		m.control = append(m.control, make([]byte, unix.CmsgSpace(len(each.data()))-len(each))...)
 	}
-	return copied, nil
+	if len(m.numbers) > maxPassed {
+		return unix.EINVAL
+	}
+	return nil
 }
 
-// translate puts duplicates of ours in the place of the task's descriptors. They are closed with the message.
-func (c *call) translate(numbers []byte) error {
-	const size = 4
-	if len(c.passed)+len(numbers)/size > maxPassed {
-		return unix.EINVAL
+// numberSize is the size of a descriptor's number.
+const numberSize = 4
+
+// lend does something with control messages in which duplicates of ours are in the place of the task's descriptors. They
+// are made for each try, since a call that waits for its socket would keep as many from the host.
+func (c *call) lend(m *message, do func(control []byte) error) error {
+	if len(m.numbers) == 0 || m.sent > 0 {
+		return do(m.control)
 	}
 	task, err := c.n.OpenTask()
 	if err != nil {
 		return err
 	}
 	defer unix.Close(task)
-	for ; len(numbers) >= size; numbers = numbers[size:] {
-		fd, err := unix.PidfdGetfd(task, int(int32(binary.NativeEndian.Uint32(numbers))), 0)
+	control := slices.Clone(m.control)
+	var lent []int
+	defer func() { interrupt.Close(lent...) }()
+	for _, at := range m.numbers {
+		number := control[at : at+numberSize]
+		fd, err := unix.PidfdGetfd(task, int(int32(binary.NativeEndian.Uint32(number))), 0)
 		if err != nil {
 			return err
 		}
-		c.passed = append(c.passed, fd)
-		binary.NativeEndian.PutUint32(numbers, uint32(fd))
+		lent = append(lent, fd)
+		binary.NativeEndian.PutUint32(number, uint32(fd))
 	}
-	return nil
-}
-
-// release closes the descriptors of a message.
-func (c *call) release() {
-	for _, fd := range c.passed {
-		unix.Close(fd)
-	}
-	c.passed = nil
+	return do(control)
 }

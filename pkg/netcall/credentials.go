@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,19 +14,19 @@ type credentials struct{ process, uid, gid int }
 
 // identify has the messages of a Unix socket tell of the task, in whose place the kernel would put us. To name another
 // process is a privilege; without it the process is ours.
-func (c *call) identify(m *message, send func(control []byte) error) error {
+func (c *call) identify(m *message, control []byte, send func(control []byte) error) error {
 	if c.socket.domain != unix.AF_UNIX || m.sent > 0 {
-		return send(m.control)
+		return send(control)
 	}
 	s, err := c.n.Status()
 	if err != nil {
 		return unix.ESRCH // dying
 	}
 	who := credentials{s.Process, s.UID, s.GID}
-	err = send(append(m.control[:len(m.control):len(m.control)], who.control()...))
+	err = send(append(slices.Clip(control), who.control()...))
 	if errors.Is(err, unix.EPERM) {
 		who.process = os.Getpid()
-		err = send(append(m.control[:len(m.control):len(m.control)], who.control()...))
+		err = send(append(slices.Clip(control), who.control()...))
 	}
 	return err
 }

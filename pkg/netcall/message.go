@@ -31,6 +31,7 @@ type message struct {
 	parts   []part
 	total   int
 	control []byte // to be given with the first byte
+	numbers []int  // where in it there are descriptors of the task
 	sent    int
 }
 
@@ -98,7 +99,7 @@ func (c *call) readMessage(pointer uint64) (*message, error) {
 		return nil, err
 	}
 	if length := word(40); length > 0 {
-		m.control, err = c.readControl(word(32), length)
+		err = c.readControl(m, word(32), length)
 	}
 	return m, err
 }

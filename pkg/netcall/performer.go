@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sandlock/pkg/deputy"
+	"sandlock/pkg/interrupt"
 	"sandlock/pkg/network"
 	"sandlock/pkg/notify"
 	"sandlock/pkg/supervise"
@@ -106,7 +107,6 @@ type call struct {
 	n        notify.Notification
 	socket   *socket
 	path     string        // of the Unix socket that it is about, if it is about one
-	passed   []int         // duplicates of descriptors that are sent
 	patience time.Duration // 0 for ever
 	deadline time.Time
 	doubts   int  // how often in a row a signal was seen that may be another thread's
@@ -117,8 +117,7 @@ type call struct {
 
 func (c *call) close() {
 	c.narrowing.Forget(c.n.Task(), c.n.ID())
-	c.release()
-	c.socket.close()
+	interrupt.Close(c.socket.fd)
 }
 
 // newCall copies what a task asks for, and judges it.

@@ -14,8 +14,17 @@ import (
 // its time. The kernel tells of none of these.
 const tick = 20 * time.Millisecond
 
-// maxWaiting bounds the calls that wait at a time, each of which holds a descriptor of ours.
+// maxWaiting bounds the calls that wait at a time. Each of them holds a descriptor: together they hold no more than a
+// quarter of those that we may have.
 const maxWaiting = 1000
+
+func mostWaiting() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return maxWaiting
+	}
+	return int(min(maxWaiting, limit.Cur/4))
+}
 
 // maxDoubts is for how many ticks in a row a signal is left to other threads that could take it: they may all be waiting
 // here, too.
@@ -52,7 +61,7 @@ func (q *queue) add(p *Performer, c *call) error {
 	switch {
 	case q.closed:
 		return errors.New("a call came after the end")
-	case q.count >= maxWaiting:
+	case q.count >= mostWaiting():
 		return fmt.Errorf("%d calls wait for their sockets already", q.count)
 	case q.done == nil:
 		var err error

@@ -88,7 +88,6 @@ func (o *sending) try(c *call) (int64, error) {
 		if o.message == nil {
 			var err error
 			if o.message, err = c.readMessage(o.vector + uint64(o.done*mmsghdrSize)); err != nil {
-				c.release()
 				return o.result(err)
 			}
 		}
@@ -106,7 +105,6 @@ func (o *sending) try(c *call) (int64, error) {
 			return o.result(err)
 		}
 		o.done, o.message = o.done+1, nil
-		c.release()
 		switch {
 		case o.done == o.count || m.sent < m.total:
 			return int64(o.done), nil
@@ -165,10 +163,12 @@ func (o *sending) send(c *call, m *message, left *int) error {
 			return err
 		}
 		var count int
-		err = c.identify(m, func(control []byte) error {
-			return c.deliver(m, func(to []byte) (err error) {
-				count, err = m.transmit(c.socket.fd, to, data, control, o.flags|unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-				return err
+		err = c.lend(m, func(control []byte) error {
+			return c.identify(m, control, func(control []byte) error {
+				return c.deliver(m, func(to []byte) (err error) {
+					count, err = m.transmit(c.socket.fd, to, data, control, o.flags|unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+					return err
+				})
 			})
 		})
 		switch {

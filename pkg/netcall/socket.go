@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandlock/pkg/interrupt"
 	"sandlock/pkg/notify"
 	"sandlock/pkg/policy"
 )
@@ -24,14 +25,12 @@ func take(n *notify.Notification, number int) (*socket, error) {
 	s := &socket{fd: fd}
 	for option, value := range map[int]*int{unix.SO_DOMAIN: &s.domain, unix.SO_TYPE: &s.kind, unix.SO_PROTOCOL: &s.protocol} {
 		if *value, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, option); err != nil {
-			unix.Close(fd)
+			interrupt.Close(fd)
 			return nil, err // ENOTSOCK
 		}
 	}
 	return s, nil
 }
-
-func (s *socket) close() { unix.Close(s.fd) }
 
 // transport is the protocol by whose rules a socket is judged; 0 for one that none is about.
 func (s *socket) transport() policy.Protocols {

@@ -89,10 +89,16 @@ func (x *Narrowing) about(task int) (found [][]netip.Prefix) {
 	if len(x.own) == 0 {
 		return nil
 	}
+	child, itsParent := task, 0
 	for range maxAncestors {
 		process, parent, err := x.lineage(task)
 		if err != nil {
 			break
+		}
+		if task != child { // a child that has its parent still shows that the number was not used again meanwhile
+			if _, now, err := x.lineage(child); err != nil || now != itsParent {
+				break
+			}
 		}
 		if peers, ok := x.own[process]; ok {
 			found = append(found, peers)
@@ -103,7 +109,7 @@ func (x *Narrowing) about(task int) (found [][]netip.Prefix) {
 		if parent == x.root || parent <= 1 {
 			break
 		}
-		task = parent
+		child, itsParent, task = task, parent, parent
 	}
 	for _, peers := range x.own {
 		found = append(found, peers)

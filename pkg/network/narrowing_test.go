@@ -57,6 +57,23 @@ func TestNarrowing(t *testing.T) {
 	}
 }
 
+// The parent ends while the way up is gone, and its number is used again for a child of the command.
+func TestAParentThatEnds(t *testing.T) {
+	parents := map[int]int{10: 1000, 11: 10, 12: 11, 13: 12}
+	x := NewNarrowing(func(process int) (int, int, error) {
+		parent := parents[process]
+		if process == 13 {
+			parents[13], parents[12] = 1000, 10
+		}
+		return process, parent, nil
+	})
+	x.Begin(1000, 10)
+	x.RestrictProcess(11, nil)
+	if x.MayReach(13, netip.MustParseAddr("192.0.2.1")) {
+		t.Error("a descendant of the restricted process may reach it")
+	}
+}
+
 func TestExpectations(t *testing.T) {
 	x := NewNarrowing(nil)
 	x.Expect(7, 1, "here")

@@ -170,7 +170,9 @@ func (p *preparation) filter(rules *policy.Policy) error {
 		ExtraAllow:  rules.ExtraAllowSyscalls,
 		Network:     p.network.Calls,
 		ChildSignal: p.supervised() || len(builtin) > 0 || p.hosts != "",
-		LaunchNonce: p.spec.Nonce,
+		// Who is restricted must not leave its lineage to an ancestor that is not.
+		NoSubreapers: p.process.narrowing != nil && !p.network.Closed(),
+		LaunchNonce:  p.spec.Nonce,
 	})
 	if err != nil {
 		return err

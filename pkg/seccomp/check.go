@@ -114,6 +114,15 @@ var childSignal = check{
 	},
 }
 
+// subreaper singles out who wants to adopt the orphans among its descendants.
+var subreaper = check{
+	when: "it is about adopting orphans",
+	then: Errno(unix.EPERM),
+	emit: func(a *assembler, yes, no label) label {
+		return a.load(argLow(0), a.branch(bpf.JumpEqual, unix.PR_SET_CHILD_SUBREAPER, yes, no))
+	},
+}
+
 // launcherCalls are the calls that the launcher makes between installing the
 // filter and execve.
 var launcherCalls = []string{"close_range", "dup3", "futex"}

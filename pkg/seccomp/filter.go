@@ -19,6 +19,8 @@ type Spec struct {
 	Network    network.Calls
 	// ChildSignal tells the supervisor of each rt_sigaction that sets what SIGCHLD does; see supervise.RestartCalls.
 	ChildSignal bool
+	// NoSubreapers denies to adopt orphans: their parent tells who they descend from, or that nobody knows.
+	NoSubreapers bool
 	// LaunchNonce lets the launcher through to the calls that it makes after the
 	// filter is in force (see launcherCheck) where the filter would deny them or
 	// wait for a supervisor. A random number of this run; 0 exempts nothing.
@@ -51,6 +53,9 @@ func Compile(s Spec) (*Filter, error) {
 	}
 	if v := f.named("rt_sigaction"); s.ChildSignal && v.Action == Allow {
 		v.check = &childSignal
+	}
+	if v := f.named("prctl"); s.NoSubreapers && !v.Denied() {
+		v.check = &subreaper
 	}
 	f.optional(s.Optional)
 	f.builtin(s.Builtin)

@@ -43,6 +43,7 @@ func specs(t testing.TB, a seccomp.Arch) map[string]seccomp.Spec {
 	all.LaunchNonce = nonce
 	half.Notify = everySecond(half)
 	audit.ChildSignal, denying.ChildSignal, both.ChildSignal = true, true, true
+	audit.NoSubreapers, both.NoSubreapers = true, true
 	both.ExtraAllow = []string{"sysv_ipc"}
 	both.Notify = everySecond(both)
 	// One of each kind of access, and all sockets.

@@ -18,6 +18,7 @@ func FuzzFilter(f *testing.F) {
 	f.Add(uint64(2), byte(255), byte(0), uint64(nonce), uint32(24), uint64(3), uint64(nonceHigh), uint64(nonceLow))
 	f.Add(uint64(3), byte(128), byte(100), uint64(nonce), uint32(41), uint64(1), uint64(5), uint64(0))
 	f.Add(uint64(5), byte(0), byte(0), uint64(0), uint32(13), uint64(unix.SIGCHLD), uint64(1), uint64(0))
+	f.Add(uint64(6), byte(0), byte(0), uint64(0), uint32(157), uint64(unix.PR_SET_CHILD_SUBREAPER), uint64(1), uint64(0))
 	f.Add(uint64(4), byte(9), byte(9), uint64(0), uint32(1<<30), uint64(0), uint64(0), uint64(0))
 	f.Fuzz(func(t *testing.T, seed uint64, notify, deny byte, nonce uint64, nr uint32, arg0, arg1, arg2 uint64) {
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -27,6 +28,7 @@ func FuzzFilter(f *testing.F) {
 			s.ExtraAllow = []string{"sysv_ipc"}
 		}
 		s.ChildSignal = chance(128)
+		s.NoSubreapers = chance(128)
 		for known, name := range s.Arch.Syscalls() {
 			if chance(deny) {
 				s.ExtraDeny = append(s.ExtraDeny, name)

@@ -93,6 +93,10 @@ func decide(s seccomp.Spec, c call) seccomp.Action {
 		if low(0) == user || low(1) != 0 {
 			return eperm
 		}
+	case "prctl":
+		if s.NoSubreapers && low(0) == unix.PR_SET_CHILD_SUBREAPER {
+			return eperm
+		}
 	case "rt_sigaction":
 		if s.ChildSignal && low(0) == uint32(unix.SIGCHLD) && c.args[1] != 0 {
 			return seccomp.Notify

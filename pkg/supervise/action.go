@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandlock/pkg/interrupt"
 	"sandlock/pkg/notify"
 )
 
@@ -105,7 +106,7 @@ func (a Action) apply(n *notify.Notification, root int, proceed func() error) (f
 	case kindSendFD:
 		fd, err := n.SendFD(a.fd, a.flags)
 		if a.owned {
-			unix.Close(a.fd)
+			interrupt.Close(a.fd)
 		}
 		if errors.Is(err, notify.ErrMisanswered) {
 			return -1, errors.Join(err, Kill(unix.SIGKILL, 0).kill(n, root))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-import os
 from typing import TYPE_CHECKING
 
+from ._extension import core
 from ._frame import Transferred
 from .context import HandlerCtx
 from .errors import NotifError
@@ -44,7 +44,7 @@ async def transfer(ctx: HandlerCtx, most: int = 0) -> Transferred:
         try:
             failure = await _ready(ctx, result, deadline)
         finally:
-            os.close(result.awaited)
+            core().core_CloseAwaited(result.awaited)  # os.close could linger
         if failure:
             return result._replace(errno=failure, awaited=-1)
 

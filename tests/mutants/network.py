@@ -20,6 +20,13 @@ NETWORK = [
         "tests/network/test_connect.py::test_memory_that_changes_after_the_check",
     ),
     Mutant(
+        "the host does not sleep in calls on sockets",
+        "pkg/interrupt/interrupt.go",
+        "= 20 * time.Millisecond",
+        "= time.Hour",
+        "tests/network/test_sleeps.py::test_a_second_thread_turns_the_mode[unix]",
+    ),
+    Mutant(
         "where a Unix socket is is judged",
         "pkg/netcall/unix.go",
         "if !c.unix.Places.Grants(name) {",
@@ -118,6 +125,13 @@ NETWORK = [
         "tests/network/test_bind.py::test_memory_that_changes_after_the_check",
     ),
     Mutant(
+        "orphans of a restricted process stay restricted",
+        "pkg/sandbox/prepare.go",
+        "NoSubreapers: p.process.narrowing != nil",
+        "NoSubreapers: false",
+        "tests/network/test_narrowing.py::test_restrict_pid_network_and_an_ancestor_that_adopts",
+    ),
+    Mutant(
         "what a function judged is what is used",
         "pkg/netcall/address.go",
         "if c.narrowing.Expects(",
@@ -127,7 +141,7 @@ NETWORK = [
     Mutant(
         "control messages are let through by a list",
         "pkg/netcall/control.go",
-        "\t\t\treturn nil, unix.EPERM",
+        "\t\t\treturn unix.EPERM",
         "\t\t\t_ = unix.EPERM",
         "tests/network/test_messages.py::test_control_messages",
     ),

@@ -253,6 +253,34 @@ def test_restrict_pid_network(port: int) -> None:
     ], result.stderr
 
 
+def test_restrict_pid_network_and_an_ancestor_that_adopts(port: int) -> None:
+    """With a subreaper above it, an orphan of the restricted process would be a child of one that is not restricted."""
+    script = (
+        RESTRICT
+        + """
+    import ctypes
+    PR_SET_CHILD_SUBREAPER = 36
+    libc = ctypes.CDLL(None, use_errno=True)
+    print(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), ctypes.get_errno() == errno.EPERM, flush=True)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        restrict()
+        middle = os.getpid()
+        if os.fork() == 0:
+            while os.getppid() == middle: pass
+            os.write(writer, reach(sys.argv[2], sys.argv[1]).encode())
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    print(os.read(reader, 10))
+    """
+    )
+    function = OnMkdir(lambda ctx, event: ctx.restrict_pid_network(event.pid, ["192.0.2.1"]))
+    result = python(script, port, HOSTS[0], policy_fn=function, net_allow=[f"127.0.0.0/8:{port}"])
+    assert result.stdout.splitlines() == [b"-1 True", b"b'EACCES'"], result.stderr
+
+
 def test_restrict_max_processes() -> None:
     function = OnMkdir(lambda ctx, event: ctx.restrict_max_processes(3))
     script = (
