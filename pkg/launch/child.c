@@ -155,20 +155,28 @@ static int command_main(void *argument)
 	return 127;
 }
 
-/* Takes every exit that is there to be taken; blocking waits for at least one. 1 when there are children left, 0 when
-   there is none, and a negative errno when that cannot be told. */
+/* The most that is taken before the reaper looks at what else there is: a tree may end processes faster than the kernel
+   finds the ended ones among many. */
+enum { EXITS_AT_ONCE = 64 };
+
+/* What reap leaves. */
+enum { NO_CHILDREN, NO_EXITS, MORE_EXITS };
+
+/* Takes exits that are there to be taken; blocking waits for at least one. Returns what it leaves, where MORE_EXITS is a
+   guess, or a negative errno when that cannot be told. */
 static int reap(struct sandlock_launch *launch, int blocking, int *command_gone)
 {
 	int options = WEXITED | __WALL | (blocking ? 0 : WNOHANG);
-	for (;;) {
+	for (int taken = 0; taken < EXITS_AT_ONCE; taken++) {
 		struct wait_info info = {0};
-		long result = CALL5(SYS_waitid, P_ALL, 0, &info, options, 0);
-		if (result == -EINTR)
-			continue;
+		long result;
+		do
+			result = CALL5(SYS_waitid, P_ALL, 0, &info, options, 0);
+		while (result == -EINTR);
 		if (result < 0)
-			return result == -ECHILD ? 0 : (int)result;
+			return result == -ECHILD ? NO_CHILDREN : (int)result;
 		if (info.pid == 0)
-			return 1;
+			return NO_EXITS;
 		if (info.pid == *(volatile int32_t *)&launch->command_pid) {
 			launch->exit_code = info.code;
 			launch->exit_status = info.status;
@@ -176,6 +184,7 @@ static int reap(struct sandlock_launch *launch, int blocking, int *command_gone)
 		}
 		options |= WNOHANG;
 	}
+	return MORE_EXITS;
 }
 
 /* Kernels without the signal scope: kill the children that /proc lists; theirs become ours and are next. */
@@ -202,18 +211,17 @@ static void kill_children(void)
 
 static void kill_tree(struct sandlock_launch *launch)
 {
-	int command_gone = 0;
+	int command_gone = 0, left;
 	let_it_tell(launch);
-	while (reap(launch, 0, &command_gone) != 0) {
+	do {
 		/* One kill reaches the whole tree at once, and no fork can slip past it: kill(2) holds the task list, and
 		   a task with a signal pending does not fork. Landlock keeps it from everybody else. */
 		if (launch->contained)
 			CALL2(SYS_kill, -1, SIGKILL);
 		else
 			kill_children();
-		if (reap(launch, 1, &command_gone) <= 0)
-			return;
-	}
+		left = reap(launch, 1, &command_gone);
+	} while (left > 0);
 }
 
 /* Passes a signal on, to all that it is meant for at once: see kill_tree. */
@@ -242,10 +250,11 @@ static int watch(struct sandlock_launch *launch)
 		return 0; /* the number may be somebody else's by now */
 
 	struct pollfd watched[2] = {{.fd = (int)host, .events = POLLIN}, {.fd = (int)signals, .events = POLLIN}};
+	int64_t at_once[2] = {0, 0};
 	int command_gone = 0;
 	int left = reap(launch, 0, &command_gone); /* an exit from before the signal was watched */
 	while (!command_gone) {
-		long result = left < 0 ? left : CALL5(SYS_ppoll, watched, 2, 0, 0, 0);
+		long result = left < 0 ? left : CALL5(SYS_ppoll, watched, 2, left == MORE_EXITS ? at_once : 0, 0, 0);
 		if (result < 0 && result != -EINTR) {
 			fail(launch, SANDLOCK_REAPER, SANDLOCK_STEP_WATCH, result);
 			return 0;
@@ -255,10 +264,10 @@ static int watch(struct sandlock_launch *launch)
 		if (result > 0 && watched[1].revents) {
 			char ignored[128];
 			CALL3(SYS_read, signals, ignored, sizeof ignored);
-			left = reap(launch, 0, &command_gone);
-			if (!command_gone)
-				obey(launch);
 		}
+		left = reap(launch, 0, &command_gone);
+		if (!command_gone)
+			obey(launch);
 	}
 	return 1;
 }

@@ -10,16 +10,23 @@ import (
 	"testing"
 )
 
+// compiler is the C compiler's words, or skips.
+func compiler(t *testing.T) []string {
+	t.Helper()
+	words := strings.Fields(os.Getenv("CC"))
+	if len(words) == 0 {
+		words = []string{"gcc"}
+	}
+	if _, err := exec.LookPath(words[0]); err != nil {
+		t.Skipf("no C compiler: %v", err)
+	}
+	return words
+}
+
 // What runs between clone and execve shares the thread-local storage of a thread that may be gone, and must not bind a
 // symbol: the compiler may have called memset and the like for it.
 func TestChildCallsNothingOutside(t *testing.T) {
-	compiler := strings.Fields(os.Getenv("CC"))
-	if len(compiler) == 0 {
-		compiler = []string{"gcc"}
-	}
-	if _, err := exec.LookPath(compiler[0]); err != nil {
-		t.Skipf("no C compiler: %v", err)
-	}
+	compiler := compiler(t)
 	for _, level := range []string{"-O0", "-O1", "-O2", "-Os"} {
 		object := filepath.Join(t.TempDir(), "child.o")
 		args := append(compiler[1:], level, "-Wall", "-Wextra", "-Werror", "-fno-stack-protector", "-c", "child.c", "-o", object)

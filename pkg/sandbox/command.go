@@ -79,6 +79,12 @@ func (c Command) check() error {
 	if len(c.Args) == 0 || c.Args[0] == "" {
 		return &policy.Error{Field: "cmd", Problem: "is empty", Hint: "give the program and its arguments"}
 	}
+	for i, stream := range []Stdio{c.Stdin, c.Stdout} {
+		if stream.kind == kindStdout {
+			return &policy.Error{Field: streamName(i), Value: "SameAsStdout", Problem: "is for stderr alone",
+				Hint: "give a file, a pipe or null"}
+		}
+	}
 	for _, arg := range c.Args {
 		if strings.IndexByte(arg, 0) >= 0 {
 			return &policy.Error{Field: "cmd", Value: arg, Problem: "holds a NUL byte, which no argument can", Hint: "take it out"}

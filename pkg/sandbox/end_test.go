@@ -1,9 +1,12 @@
 package sandbox_test
 
 import (
+	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -179,4 +182,57 @@ func TestWakeInterruptsServe(t *testing.T) {
 	if err := p.Wake(); err != nil {
 		t.Errorf("Wake after the end: %v", err)
 	}
+}
+
+// An order waits for the reaper, which may have much to do. Nobody who kills waits for the order.
+func TestKillWhileTheReaperIsBusy(t *testing.T) {
+	c := shell(sleeper)
+	line := announced(t, &c)
+	p := start(t, newSandbox(), c)
+	line()
+	reaper, err := strconv.Atoi(statusOf(t, p.PID, "PPid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(reaper, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	goOn := sync.OnceFunc(func() { unix.Kill(reaper, unix.SIGCONT) })
+	defer goOn()
+	ordered := make(chan error, 1)
+	go func() { ordered <- p.SignalGroup(unix.SIGCONT) }()
+	for statusOf(t, reaper, "ShdPnd") == "0000000000000000" {
+		time.Sleep(time.Millisecond)
+	}
+	killed := make(chan error, 1)
+	go func() { killed <- p.Kill() }()
+	select {
+	case err := <-killed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(limit / 2):
+		t.Error("the kill waits for the reaper")
+	}
+	goOn()
+	expect(t, ended(sandbox.Killed), wait(t, p))
+	if err := <-ordered; err != nil {
+		t.Error(err)
+	}
+}
+
+// statusOf is a line of proc_pid_status(5).
+func statusOf(t *testing.T, pid int, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, found := strings.CutPrefix(line, name+":"); found {
+			return strings.TrimSpace(value)
+		}
+	}
+	t.Fatalf("no %s of process %d", name, pid)
+	return ""
 }

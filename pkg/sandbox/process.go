@@ -45,13 +45,15 @@ type Process struct {
 	network     *netcall.Performer // inside the deputy's domain; nil without rules for it
 	served      chan struct{}      // closed when the supervisor's own thread is done; nil without one
 
-	mu        sync.Mutex // guards launched against a Kill while it is freed, and what follows
+	ordering  sync.Mutex // held by who waits for the reaper to carry out an order, which keeps no Kill waiting
 	paused    bool       // by the user
 	throttled bool       // by the limit of CPU time
-	streams   [3]int     // ends of Streams that nobody has taken
-	launched  *launch.Process
-	result    *Result
-	err       error
+
+	mu       sync.Mutex      // guards what follows, and the number of stdin; taken after ordering
+	streams  [3]int          // ends of Streams that nobody has taken
+	launched *launch.Process // set to nil with ordering and mu held
+	result   *Result
+	err      error
 }
 
 func newProcess() *Process {
@@ -84,7 +86,11 @@ func (p *Process) Deputy() *deputy.Deputy { return p.deputy }
 
 // Input is the descriptor of the pipe that Serve writes the command's input to, or -1. Another process that has it open,
 // because it was forked meanwhile, keeps the command from seeing its end.
-func (p *Process) Input() int { return p.stdin.fd }
+func (p *Process) Input() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stdin.fd
+}
 
 // SetDeadline says when Wait kills the command.
 func (p *Process) SetDeadline(t time.Time) { p.deadline = t }
@@ -97,11 +103,15 @@ func (p *Process) Kill() error {
 
 // Signal sends a signal to the command; one that has ended is left alone.
 func (p *Process) Signal(signal unix.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.send(signal, (*launch.Process).Signal)
 }
 
 // SignalGroup sends a signal to the process group that the command leads, as a terminal does.
 func (p *Process) SignalGroup(signal unix.Signal) error {
+	p.ordering.Lock()
+	defer p.ordering.Unlock()
 	return p.send(signal, (*launch.Process).SignalGroup)
 }
 
@@ -116,23 +126,18 @@ func (p *Process) throttle(stopped bool) error { return p.stop(&p.throttled, sto
 
 // stop stops the tree for one of two reasons, or lets it go on when there is none any more.
 func (p *Process) stop(reason *bool, stopped bool) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.ordering.Lock()
+	defer p.ordering.Unlock()
 	*reason = stopped
 	signal := unix.SIGCONT
 	if p.paused || p.throttled {
 		signal = unix.SIGSTOP
 	}
-	return p.sendLocked(signal, (*launch.Process).SignalTree)
+	return p.send(signal, (*launch.Process).SignalTree)
 }
 
+// send is for who holds ordering or mu.
 func (p *Process) send(signal unix.Signal, to func(*launch.Process, unix.Signal) error) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.sendLocked(signal, to)
-}
-
-func (p *Process) sendLocked(signal unix.Signal, to func(*launch.Process, unix.Signal) error) error {
 	if p.launched == nil {
 		return nil
 	}
@@ -222,13 +227,19 @@ func (p *Process) Serve(most time.Duration) (over bool) {
 			p.note(p.stderr.read())
 		}
 		if watched[3].Revents != 0 {
-			p.note(p.stdin.write())
+			p.note(p.feedInput())
 		}
 		if watched[4].Revents != 0 {
 			return false
 		}
 	}
 	return false
+}
+
+func (p *Process) feedInput() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stdin.write()
 }
 
 func (p *Process) note(err error) { p.err = errors.Join(p.err, err) }
@@ -253,10 +264,12 @@ func (p *Process) patience(until time.Time) int {
 
 // finish waits for the tree's end and frees everything.
 func (p *Process) finish() {
+	p.ordering.Lock()
 	p.mu.Lock()
 	status, err := p.launched.Wait()
 	p.launched = nil
 	p.mu.Unlock()
+	p.ordering.Unlock()
 	p.note(err)
 	if p.supervisor != nil {
 		p.note(p.supervisor.Close())

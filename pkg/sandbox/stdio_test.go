@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -30,6 +31,22 @@ func TestPipeAndNullTogether(t *testing.T) {
 	c := shell("cat; echo err >&2")
 	c.Stdin, c.Input, c.Stderr = sandbox.Pipe(), []byte("in"), sandbox.Null()
 	expect(t, exited(0, "in"), run(t, newSandbox(), c))
+}
+
+// The number of the pipe is asked for while the pipe is fed and closed.
+func TestInputWhileItIsWritten(t *testing.T) {
+	c := shell("cat >&2; read line; exit 3")
+	c.Stdin, c.Input, c.Stderr = sandbox.Pipe(), make([]byte, 1<<20), sandbox.Null()
+	p := start(t, newSandbox(), c)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for p.Input() >= 0 {
+			runtime.Gosched()
+		}
+	}()
+	expect(t, exited(3, ""), wait(t, p))
+	<-done
 }
 
 func TestFileStdio(t *testing.T) {

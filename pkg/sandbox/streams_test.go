@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandlock/pkg/policy"
 	"sandlock/pkg/sandbox"
 )
 
@@ -48,6 +50,23 @@ func TestSameAsStdout(t *testing.T) {
 	c := shell("echo out; echo err >&2")
 	c.Stderr = sandbox.SameAsStdout()
 	expect(t, exited(0, "out\nerr\n"), run(t, newSandbox(), c))
+}
+
+func TestSameAsStdoutIsForStderr(t *testing.T) {
+	before := held(t)
+	for want, change := range map[string]func(*sandbox.Command){
+		`stdin: "SameAsStdout" is for stderr alone; give a file, a pipe or null`:  func(c *sandbox.Command) { c.Stdin = sandbox.SameAsStdout() },
+		`stdout: "SameAsStdout" is for stderr alone; give a file, a pipe or null`: func(c *sandbox.Command) { c.Stdout = sandbox.SameAsStdout() },
+	} {
+		c := command("true")
+		change(&c)
+		_, _, err := newSandbox().Start(c)
+		var bad *policy.Error
+		if !errors.As(err, &bad) || err.Error() != want {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	expectNothingLeft(t, before)
 }
 
 func TestExtraFiles(t *testing.T) {

@@ -28,10 +28,13 @@ var argumentChecks = map[string]*check{
 	// clone uses the low 32 bits of its flags, the first argument on both
 	// architectures.
 	"clone": {
-		when: "a namespace flag is set",
+		when: "a namespace flag is set, or CLONE_PARENT for a process",
 		then: Errno(unix.EPERM),
 		emit: func(a *assembler, yes, no label) label {
-			flags := a.branch(bpf.JumpBitsSet, namespaceFlags, yes, no)
+			// A brother of its maker would be no descendant: what holds for one and its descendants would not for it.
+			process := a.branch(bpf.JumpBitsSet, unix.CLONE_THREAD, no, yes)
+			brother := a.branch(bpf.JumpBitsSet, unix.CLONE_PARENT, process, no)
+			flags := a.branch(bpf.JumpBitsSet, namespaceFlags, yes, brother)
 			return a.load(argLow(0), flags)
 		},
 	},
@@ -51,6 +54,7 @@ var argumentChecks = map[string]*check{
 			return a.load(argLow(1), sti)
 		},
 	},
+	"fcntl": commandsOfFcntl("it takes a lease or watches a folder", unix.F_NOTIFY, unix.F_SETLEASE, setDelegation),
 	// The kernel lets a process set the limits of every process of its user, and
 	// no Landlock rule stands in the way: RLIMIT_CPU ends the supervisor. Libc's
 	// setrlimit says pid 0. Reading limits does no harm.
@@ -72,6 +76,29 @@ var argumentChecks = map[string]*check{
 	"sched_setscheduler": &otherTask,
 	"setpriority":        otherPriorities(unix.PRIO_USER),
 	"ioprio_set":         otherPriorities(ioprioWhoUser),
+}
+
+// setDelegation is F_SETDELEG of linux/fcntl.h (Linux 6.19), which x/sys/unix lacks.
+const setDelegation = 1024 + 16
+
+// takesLease is the check of fcntl where files may be watched.
+var takesLease = commandsOfFcntl("it takes a lease", unix.F_SETLEASE, setDelegation)
+
+// commandsOfFcntl singles out commands of fcntl, of which the kernel reads the low 32 bits. A lease makes others wait
+// who open the file, the host and its handlers too, and stays with a file of the host's beyond the run. The error is
+// the one of a file system without leases, and of a kernel without dnotify.
+func commandsOfFcntl(when string, commands ...uint32) *check {
+	return &check{
+		when: when,
+		then: Errno(unix.EINVAL),
+		emit: func(a *assembler, yes, no label) label {
+			next := no
+			for _, command := range commands {
+				next = a.branch(bpf.JumpEqual, command, yes, next)
+			}
+			return a.load(argLow(1), next)
+		},
+	}
 }
 
 // otherTask singles out calls that schedule others than the calling thread. As with limits, the kernel lets a process

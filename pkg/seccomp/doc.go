@@ -14,11 +14,11 @@
 //     an older kernel. The numbers 512 to 547, which old amd64 kernels take for
 //     x32 calls without bit 30, are among them;
 //   - the default deny list, less the groups of Spec.ExtraAllow, and
-//     Spec.ExtraDeny answer EPERM;
+//     Spec.ExtraDeny answer EPERM, the group aio ENOSYS;
 //   - clone3 always answers ENOSYS, and libc falls back to clone: the filter
 //     cannot read flags that are behind a pointer;
-//   - some calls are denied for some of their arguments (clone, ioctl,
-//     prlimit64, sched_setaffinity and its like, socket, socketpair), see
+//   - some calls are denied for some of their arguments (clone, fcntl,
+//     ioctl, prlimit64, sched_setaffinity and its like, socket, socketpair), see
 //     check.go and network.go;
 //   - Spec.Notify goes to the supervisor, and with Spec.ChildSignal so does who
 //     sets what SIGCHLD does; what is left goes to the kernel.

@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"cmp"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -144,11 +145,14 @@ func (f *Filter) deny(s Spec) error {
 		}
 		taken[name] = true
 	}
+	if taken["file_watches"] {
+		f.named("fcntl").check = takesLease
+	}
 	for _, g := range defaultDeny {
 		if taken[g.name] {
 			continue
 		}
-		denied := Verdict{Action: Errno(unix.EPERM), Reason: "default deny list, " + g.name}
+		denied := Verdict{Action: Errno(cmp.Or(g.errno, unix.EPERM)), Reason: "default deny list, " + g.name}
 		for _, nr := range g.numbers(s.Arch) {
 			*f.find(nr) = denied
 		}

@@ -36,7 +36,7 @@ func specs(t testing.TB, a seccomp.Arch) map[string]seccomp.Spec {
 	plain := seccomp.Spec{Arch: a}
 	denying := seccomp.Spec{Arch: a, LaunchNonce: nonce,
 		ExtraDeny: []string{"dup3", "futex", "socket", "clone", "connect", "sysv_ipc", "execveat"}}
-	allowing := seccomp.Spec{Arch: a, ExtraAllow: []string{"sysv_ipc", "file_watches"}}
+	allowing := seccomp.Spec{Arch: a, ExtraAllow: []string{"sysv_ipc", "file_watches", "aio"}}
 	audit, all, half, both := plain, plain, plain, denying
 	audit.Notify = []int{number(t, a, "openat"), number(t, a, "close_range")}
 	all.Notify = handleable(all)
@@ -103,12 +103,14 @@ func TestArguments(t *testing.T) {
 		unix.SOCK_SEQPACKET, high | unix.SOCK_SEQPACKET, unix.SOCK_STREAM | 0x10,
 		nonceHigh, nonceLow, nonceLow | 7, nonceHigh | unix.AF_UNIX, nonce,
 		unix.SOL_TCP, unix.FICLONE, unix.FICLONERANGE, unix.FIDEDUPERANGE, btrfsSnapshot, high | btrfsSnapshot,
+		unix.CLONE_PARENT, high | unix.CLONE_PARENT | unix.CLONE_VM, unix.CLONE_PARENT | unix.CLONE_THREAD,
+		unix.F_SETLEASE, high | unix.F_SETLEASE, unix.F_GETLEASE, unix.F_NOTIFY, 1040,
 		uint64(unix.SIGCHLD), high | uint64(unix.SIGCHLD),
 	}
 	thirds := []uint64{0, 1, 1 << 32, nonceLow, nonceLow | 7, nonce, unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_ICMPV6,
 		unix.IPPROTO_MPTCP, unix.MSG_FASTOPEN | unix.MSG_DONTWAIT, unix.IP_OPTIONS, unix.IPV6_RTHDR, unix.IPV6_2292RTHDR, ipv6FlowLabels, unix.TCP_ULP,
 		high | unix.IPV6_2292PKTOPTIONS}
-	checked := []string{"clone", "ioctl", "prlimit64", "sched_setaffinity", "sched_setattr", "setpriority", "ioprio_set",
+	checked := []string{"clone", "fcntl", "ioctl", "prlimit64", "sched_setaffinity", "sched_setattr", "setpriority", "ioprio_set",
 		"socket", "socketpair", "connect", "bind", "listen",
 		"sendto", "sendmsg", "sendmmsg", "setsockopt", "close_range", "dup3", "futex", "getppid", "mount",
 		"rt_sigaction"}
@@ -164,7 +166,7 @@ func TestVerdict(t *testing.T) {
 		number(t, a, "openat"):      {"notify", false},
 		number(t, a, "dup3"):        {exempt + "notify", false},
 		number(t, a, "close_range"): {exempt + "EPERM (extra deny list)", true},
-		number(t, a, "clone"):       {"EPERM if a namespace flag is set, else notify", false},
+		number(t, a, "clone"):       {"EPERM if a namespace flag is set, or CLONE_PARENT for a process, else notify", false},
 		number(t, a, "socket"):      {"EACCES if it is not a Unix stream or seqpacket socket, else allow", false},
 		number(t, a, "connect"):     {"EACCES (no network is granted)", true},
 		number(t, a, "mount"):       {"EPERM (default deny list, mounts)", true},
@@ -211,9 +213,9 @@ func TestCompileErrors(t *testing.T) {
 		`extra_deny_syscalls: unknown syscall "opnat"; did you mean "openat"?`: spec(func(s *seccomp.Spec) {
 			s.ExtraDeny = []string{"opnat"}
 		}),
-		`extra_allow_syscalls: cannot allow "io_uring": this group stays denied; what may be allowed: file_watches, sysv_ipc`:            allow("io_uring"),
-		`extra_allow_syscalls: cannot allow "io_uring_setup": it is a syscall, not a group; what may be allowed: file_watches, sysv_ipc`: allow("io_uring_setup"),
-		`extra_allow_syscalls: cannot allow "sysv": it is not a group; what may be allowed: file_watches, sysv_ipc`:                      allow("sysv"),
+		`extra_allow_syscalls: cannot allow "io_uring": this group stays denied; what may be allowed: aio, file_watches, sysv_ipc`:            allow("io_uring"),
+		`extra_allow_syscalls: cannot allow "io_uring_setup": it is a syscall, not a group; what may be allowed: aio, file_watches, sysv_ipc`: allow("io_uring_setup"),
+		`extra_allow_syscalls: cannot allow "sysv": it is not a group; what may be allowed: aio, file_watches, sysv_ipc`:                      allow("sysv"),
 	} {
 		_, err := seccomp.Compile(s)
 		if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {

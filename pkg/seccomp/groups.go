@@ -4,13 +4,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // group is a named set of syscalls of the default deny list. Members that an
 // architecture does not have are absent there.
 type group struct {
 	name     string
-	optional bool // Spec.ExtraAllow may take it off the list
+	optional bool       // Spec.ExtraAllow may take it off the list
+	errno    unix.Errno // the answer, if it is not EPERM
 	members  []string
 }
 
@@ -27,9 +30,14 @@ var defaultDeny = []group{
 	{name: "other_processes", members: []string{
 		"pidfd_getfd", "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace",
 	}},
-	// It opens and connects where no filter sees it. Linux's old asynchronous
-	// calls (io_submit) stay: they work on descriptors that are open already.
+	// It opens and connects where no filter sees it.
 	{name: "io_uring", members: []string{"io_uring_enter", "io_uring_register", "io_uring_setup"}},
+	// The machine has one number of requests for all (fs.aio-max-nr), and no limit
+	// of a process counts them. The error is that of a kernel without these calls,
+	// so that programs do with others.
+	{name: "aio", optional: true, errno: unix.ENOSYS, members: []string{
+		"io_cancel", "io_destroy", "io_getevents", "io_pgetevents", "io_setup", "io_submit",
+	}},
 	// Files by handle instead of by path.
 	{name: "file_handles", members: []string{"name_to_handle_at", "open_by_handle_at"}},
 	// Ways to watch other processes and files, or to steer the kernel; the

@@ -35,6 +35,8 @@ var alwaysDenied = strings.Fields(`
 
 var fileWatches = strings.Fields(`inotify_add_watch inotify_init inotify_init1`)
 
+var aio = strings.Fields(`io_setup io_destroy io_submit io_cancel io_getevents io_pgetevents`)
+
 var sysvIPC = strings.Fields(`shmget shmat shmctl shmdt semget semop semctl
 	semtimedop msgget msgsnd msgrcv msgctl`)
 
@@ -64,6 +66,9 @@ func decide(s seccomp.Spec, c call) seccomp.Action {
 	if slices.Contains(sysvIPC, name) && !slices.Contains(s.ExtraAllow, "sysv_ipc") {
 		return eperm
 	}
+	if slices.Contains(aio, name) && !slices.Contains(s.ExtraAllow, "aio") {
+		return enosys
+	}
 	if slices.Contains(fileWatches, name) && !slices.Contains(s.ExtraAllow, "file_watches") {
 		return eperm
 	}
@@ -73,6 +78,15 @@ func decide(s seccomp.Spec, c call) seccomp.Action {
 		if low(0)&(unix.CLONE_NEWNS|unix.CLONE_NEWCGROUP|unix.CLONE_NEWUTS|unix.CLONE_NEWIPC|
 			unix.CLONE_NEWUSER|unix.CLONE_NEWPID|unix.CLONE_NEWNET) != 0 {
 			return eperm
+		}
+		if low(0)&unix.CLONE_PARENT != 0 && low(0)&unix.CLONE_THREAD == 0 {
+			return eperm
+		}
+	case "fcntl":
+		const setDelegation = 1040
+		if low(1) == unix.F_SETLEASE || low(1) == setDelegation ||
+			low(1) == unix.F_NOTIFY && !slices.Contains(s.ExtraAllow, "file_watches") {
+			return seccomp.Errno(unix.EINVAL)
 		}
 	case "ioctl":
 		shared := []uint32{unix.FICLONE, unix.FICLONERANGE, unix.FIDEDUPERANGE}

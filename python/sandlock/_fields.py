@@ -39,7 +39,7 @@ class Fields:
     extra_deny_syscalls: Sequence[str] = field(default_factory=list)
     """Names or groups of system calls that are denied on top of the default deny list."""
     extra_allow_syscalls: Sequence[str] = field(default_factory=list)
-    """Groups that are taken off the default deny list; ``file_watches`` and ``sysv_ipc`` can be."""
+    """Groups that are taken off the default deny list; ``aio``, ``file_watches`` and ``sysv_ipc`` can be."""
 
     net_allow: Sequence[str] = field(default_factory=list)
     """Peers that may be reached, such as ``"example.com:443"``, ``"10.0.0.0/8:80,8000-8010"``, ``":443"``,

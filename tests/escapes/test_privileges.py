@@ -15,6 +15,7 @@ from tests.support.call import Argument, Attempt
 from tests.support.programs import Program
 from tests.support.sandboxes import tool_sandbox
 
+CLONE_PARENT = 0x8000
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
 
 # chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, setfcap: see capabilities(7)
@@ -32,6 +33,7 @@ REFUSED: dict[str, tuple[Argument, ...]] = {
     "setns": ("setns", 0, 0),
     "clone a user namespace": ("clone", CLONE_NEWUSER | 17),
     "clone a network namespace": ("clone", CLONE_NEWNET | 17),
+    "clone a brother": ("clone", CLONE_PARENT | 17),
     "bpf": ("bpf", 0, 0, 0),
     "perf_event_open": ("perf_event_open", 0, 0, -1, -1, 0),
     "userfaultfd": ("userfaultfd", 1),

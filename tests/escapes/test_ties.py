@@ -12,12 +12,11 @@ import pytest
 from tests.support.processes import PATIENCE, MakeFifo, Watched, host_command, host_environment
 
 # Each tells its number and waits for ever. The first is the command: it forgets that it dies with its parent, and makes
-# a brother, which does not know that at all, and a child that adopts a daemon.
+# an orphan, which does not know that at all, and a child that adopts a daemon.
 LOOSE = """
 import ctypes, os, signal, sys
 libc = ctypes.CDLL(None)
-CLONE_PARENT, PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE = 0x8000, 1, 36, 4
-CLONE = 56 if os.uname().machine == "x86_64" else 220
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE = 1, 36, 4
 
 def stay():
     for number in range(1, 65):
@@ -30,9 +29,11 @@ def stay():
 
 libc.prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0)
 libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-if libc.syscall(CLONE, CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0) == 0:
-    os.setsid()
-    stay()
+if os.fork() == 0:
+    if os.fork() == 0:
+        os.setsid()
+        stay()
+    os._exit(0)
 if os.fork() == 0:
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if os.fork() == 0:

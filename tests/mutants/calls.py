@@ -19,6 +19,7 @@ GROUPS = {
     "administration": "administration",
     "personalities": "personalities",
     "queue_removal": "POSIX message queues",
+    "aio": "asynchronous I/O",
     "sysv_ipc": "System V IPC",
 }
 
@@ -66,9 +67,23 @@ CALLS = [
     Mutant(
         "clone makes no namespaces",
         "pkg/seccomp/check.go",
-        "namespaceFlags, yes, no)",
-        "namespaceFlags, no, no)",
+        "namespaceFlags, yes, brother)",
+        "namespaceFlags, no, brother)",
         ESCAPES + "test_privileges.py::test_refused[clone a user namespace]",
+    ),
+    Mutant(
+        "clone makes no brothers",
+        "pkg/seccomp/check.go",
+        "unix.CLONE_THREAD, no, yes)",
+        "unix.CLONE_THREAD, no, no)",
+        ESCAPES + "test_privileges.py::test_refused[clone a brother]",
+    ),
+    Mutant(
+        "no leases are taken",
+        "pkg/seccomp/check.go",
+        "a.branch(bpf.JumpEqual, command, yes, next)",
+        "a.branch(bpf.JumpEqual, command, no, next)",
+        ESCAPES + "test_denied_calls.py::test_nobody_waits_for_a_lease",
     ),
     Mutant(
         "nothing is typed into terminals",

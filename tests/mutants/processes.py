@@ -90,6 +90,13 @@ PROCESSES = [
         ESCAPES + "test_ties.py::test_who_cut_its_ties_ends[command-contained]",
     ),
     Mutant(
+        "exits without end do not keep the reaper from anything",
+        "pkg/launch/child.c",
+        "EXITS_AT_ONCE = 64",
+        "EXITS_AT_ONCE = INT32_MAX",
+        "pkg/launch::TestStormOfExits",
+    ),
+    Mutant(
         "the command has a session of its own",
         "pkg/launch/plan.go",
         'do("start a session", unix.SYS_SETSID)',

@@ -6,6 +6,7 @@ import errno
 import os
 import reprlib
 import stat
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Union
@@ -67,12 +68,25 @@ def _word(argument: Argument, position: int) -> str | bytes:
 
 def act(box: Sandbox, program: Path, calls: Sequence[Call], **options: Any) -> list[Act]:
     """Make system calls in the sandbox."""
+    result = box.run(_words(program, calls), timeout=60, **options)
+    assert (result.success, result.handler_errors) == (True, []), (result, result.stderr)
+    return _told(result.stdout)
+
+
+def bare(program: Path, calls: Sequence[Call]) -> list[Act]:
+    """Make system calls without a sandbox."""
+    return _told(subprocess.run(_words(program, calls), capture_output=True, check=True, timeout=60).stdout)
+
+
+def _words(program: Path, calls: Sequence[Call]) -> list[str | bytes | Path]:
     words: list[str | bytes | Path] = [program]
     for position, (name, *arguments) in enumerate(calls):
         words += [str(number_of(name)), *(_word(argument, position) for argument in arguments), ","]
-    result = box.run(words[:-1], timeout=60, **options)
-    assert (result.success, result.handler_errors) == (True, []), (result, result.stderr)
-    told = [line.split(b" ") for line in result.stdout.splitlines()]
+    return words[:-1]
+
+
+def _told(stdout: bytes) -> list[Act]:
+    told = [line.split(b" ") for line in stdout.splitlines()]
     return [
         Act(int(value), errno.errorcode.get(int(error), ""), bytes.fromhex(data.decode()))
         for value, error, data in told
