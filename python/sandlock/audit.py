@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,7 @@ from ._shown import Shown
 from ._syscalls import path_arguments, path_calls
 from .actions import ExceptionPolicy, NotifAction
 from .context import HandlerCtx
-from .errors import NotifError
+from .errors import NotifError, SandboxError
 from .handler import Handler
 
 if TYPE_CHECKING:
@@ -37,11 +39,15 @@ IPC_CALLS = ("shmget", "semget", "msgget")
 
 _EXECS = frozenset({"execve", "execveat"})
 _BINDS = frozenset({"bind"})
+_CONNECTS = frozenset(NETWORK_CALLS) - _BINDS
 _SENDS = frozenset({"sendto", "sendmsg", "sendmmsg"})
 _CHANGES = frozenset(
     {"creat", "truncate", "mkdir", "mkdirat", "mknodat", "rmdir", "unlink", "unlinkat"}
     | {"rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"}
 )
+
+_MOST = 64 << 20  # bytes that an audit may have: a command must not fill the host's memory
+_CALL_SIZE = 600  # what a call takes beside its texts, roughly
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,11 @@ class Call:
     at: float = 0.0
     """When it was received: seconds after the audit was made."""
 
+    def size(self) -> int:
+        """Return how many bytes of memory it takes, roughly."""
+        texts = (*self.paths, *self.argv, *filter(None, (self.peer, self.bound)))
+        return _CALL_SIZE + sum(map(sys.getsizeof, texts))
+
     def __str__(self) -> str:
         return " ".join([self.syscall, *self.paths, *filter(None, (self.peer, self.bound))])
 
@@ -88,16 +99,18 @@ class Match:
 class Audit(Shown):
     """The recorded calls of a command, or of several: :func:`audit` makes one, and so does :meth:`handlers`.
 
-    Usable from any thread, also while the command runs.
+    Usable from any thread, also while the command runs. It keeps 64 MiB of calls, and counts those that come after.
     """
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
-        """In the order in which they were received."""
+        """In the order in which they were received; :attr:`more_calls` came after them."""
         self.result: Result | None = None
         """How the command of :func:`audit` fared."""
         self._began = time.monotonic()
         self._lock = threading.Lock()
+        self._size = 0
+        self._more: Counter[str] = Counter()  # calls that are not kept, by name
 
     def handlers(self) -> list[tuple[int, Handler]]:
         """Return the registrations that record, for the ``handlers=`` of a run.
@@ -108,7 +121,27 @@ class Audit(Shown):
 
     def add(self, call: Call) -> None:
         with self._lock:
-            self.calls.append(call)
+            self._size += call.size()
+            if self._size > _MOST:
+                self._more[call.syscall] += 1
+            else:
+                self.calls.append(call)
+
+    def begin_anew(self) -> None:
+        """Forget the calls."""
+        with self._lock:
+            self.calls = []
+            self._size = 0
+            self._more.clear()
+
+    @property
+    def more_calls(self) -> int:
+        """How many calls were not kept, because there were 64 MiB already: the record is incomplete if it is not 0."""
+        return self._more_of(_recorded())
+
+    def _more_of(self, names: Iterable[str]) -> int:
+        with self._lock:
+            return sum(self._more[name] for name in names)
 
     @property
     def paths(self) -> list[str]:
@@ -157,22 +190,47 @@ class Audit(Shown):
         """
         if syscall not in _recorded():
             raise ValueError(f"syscall {syscall!r} is not recorded; these are: {', '.join(sorted(_recorded()))}")
-        return sum(call.syscall == syscall for call in list(self.calls))
+        return sum(call.syscall == syscall for call in list(self.calls)) + self._more_of([syscall])
 
     def opened(self, path: str | os.PathLike[str]) -> Match:
-        """Say whether the command tried to open a file."""
-        return _match("opened", os.path.abspath(path), self.files)
+        """Say whether the command tried to open a file.
+
+        Raises:
+            SandboxError: it is not among the calls that were kept, and some were not.
+        """
+        return self._match("opened", os.path.abspath(path), self.files, OPENS)
 
     def executed(self, path: str | os.PathLike[str]) -> Match:
-        """Say whether the command tried to execute a program."""
-        return _match("executed", os.path.abspath(path), self.programs)
+        """Say whether the command tried to execute a program.
+
+        Raises:
+            SandboxError: as for :meth:`opened`.
+        """
+        return self._match("executed", os.path.abspath(path), self.programs, _EXECS)
 
     def connected(self, peer: str) -> Match:
-        """Say whether the command tried to connect to an address, written as in :attr:`Call.peer`."""
-        return _match("connected to", peer, self.peers)
+        """Say whether the command tried to connect to an address, written as in :attr:`Call.peer`.
+
+        Raises:
+            SandboxError: as for :meth:`opened`.
+        """
+        return self._match("connected to", peer, self.peers, _CONNECTS)
+
+    def _match(self, verb: str, wanted: str, seen: list[str], names: frozenset[str]) -> Match:
+        if wanted in seen:
+            return Match(True, f"{verb} {wanted}")
+        if more := self._more_of(names):
+            raise SandboxError(
+                printable(f"cannot tell whether {wanted} was {verb}: {more} calls came after the {_MOST >> 20} MiB")
+                + " that an audit keeps; audit a smaller part of the command"
+            )
+        close = difflib.get_close_matches(wanted, seen, n=3, cutoff=0.5)
+        what = f"nearest of {len(seen)}: {', '.join(close)}" if close else f"{len(seen)} others"
+        return Match(False, f"not {verb} {wanted} ({what if seen else 'nothing was'})")
 
     def __repr__(self) -> str:
-        return f"<Audit of {len(self.calls)} calls: {len(self.files)} files, {len(self.peers)} peers>"
+        more = f" and {self.more_calls} that were not kept" if self.more_calls else ""
+        return f"<Audit of {len(self.calls)} calls{more}: {len(self.files)} files, {len(self.peers)} peers>"
 
 
 def audit(command: Command, sandbox: Sandbox, **options: Any) -> Audit:
@@ -185,15 +243,6 @@ def audit(command: Command, sandbox: Sandbox, **options: Any) -> Audit:
     options["handlers"] = [*record.handlers(), *options.get("handlers", ())]
     record.result = sandbox.run(command, **options)
     return record
-
-
-def _match(verb: str, wanted: str, seen: Iterable[str]) -> Match:
-    all_seen = list(seen)
-    if wanted in all_seen:
-        return Match(True, f"{verb} {wanted}")
-    close = difflib.get_close_matches(wanted, all_seen, n=3, cutoff=0.5)
-    what = f"nearest of {len(all_seen)}: {', '.join(close)}" if close else f"{len(all_seen)} others"
-    return Match(False, f"not {verb} {wanted} ({what if all_seen else 'nothing was'})")
 
 
 def _recorded() -> dict[str, int]:

@@ -30,8 +30,16 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "sandlock(net=False, readable=[], writable=[], timeout=None): run the test in a sandboxed interpreter",
     )
-    distributed = getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")  # pytest-xdist
-    if config.option.sandlock_record and distributed:
+    record = config.option.sandlock_record
+    if not record or hasattr(config, "workerinput"):  # of pytest-xdist: the session that has started it sees to this
+        return
+    from sandlock._writable import check_writable
+
+    try:
+        check_writable(record)
+    except OSError as error:
+        raise pytest.UsageError(f"--sandlock-record: {record} cannot be written: {error.strerror}") from None
+    if getattr(config.option, "dist", "no") != "no":
         from sandlock.testing.session import RecordedByWorkers
 
         config.pluginmanager.register(RecordedByWorkers(config), "sandlock-recorded")

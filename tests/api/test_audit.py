@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sandlock import SandboxError
 from sandlock._peers import peer_text
-from sandlock.audit import Audit, Call, audit
+from sandlock.audit import Audit, Call, _recorded, audit
 from tests.support.sandboxes import PYTHON_PATHS, tool_sandbox
 from tests.support.sockets import sockaddr
 
@@ -103,3 +105,43 @@ def test_addresses_as_text(raw: bytes, text: str | None) -> None:
 def test_a_call_as_text() -> None:
     assert str(Call("bind", 1, bound="127.0.0.1:0")) == "bind 127.0.0.1:0"
     assert str(Call("openat", 1, ("/a",))) == "openat /a"
+
+
+_FLOOD = """
+import os
+for number in range(3000):
+    os.access("/none/" + "x" * 200 + str(number), os.F_OK)
+try:
+    open("/none/last")
+except OSError:
+    pass
+"""
+
+
+def test_an_audit_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes after it is counted, and not taken for what never came."""
+    monkeypatch.setattr("sandlock.audit._MOST", 1 << 20)
+    record = _in_python(_FLOOD)
+    names = [name for name in ("access", "faccessat", "faccessat2") if name in _recorded()]
+    looks = sum(map(record.count, names))
+    assert looks >= 3000
+    assert sum(call.size() for call in record.calls) <= 1 << 20
+    assert record.more_calls > 500
+    assert looks > sum(call.syscall in names for call in record.calls)
+    assert f" and {record.more_calls} that were not kept: " in repr(record)
+    assert f" and {record.more_calls:,} that were not kept, " in record._repr_html_()
+    assert record.executed(record.programs[0])
+    with pytest.raises(SandboxError, match="cannot tell whether /none/last was opened: "):
+        record.opened("/none/last")
+    assert not record.executed("/none")  # no program came after it
+
+
+def test_a_call_takes_no_more_than_is_counted() -> None:
+    tracemalloc.start()
+    try:
+        record, began = Audit(), tracemalloc.get_traced_memory()[0]
+        for number in range(2000):
+            record.add(Call("openat", 10**6 + number, (f"/file/{number}",), (number > 0,), at=number / 7))
+        assert tracemalloc.get_traced_memory()[0] - began <= record._size
+    finally:
+        tracemalloc.stop()

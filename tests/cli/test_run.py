@@ -69,8 +69,7 @@ def test_profile(sandlock_command: Call, system: list[str], tmp_path: Path) -> N
     assert changed.stdout == "2\n30\n"
 
 
-WRONG = {
-    ("run",): "sandlock: no command; write it last, after --",
+WRONG: dict[tuple[str, ...], str] = {
     ("run", "--env", "A", "--", "true"): "sandlock: --env: 'A' has no value; write NAME=VALUE",
     ("run", "--uid", "me", "--", "true"): "sandlock: --uid: 'me' is no UID or UID:GID; write numbers",
     ("run", "-m", "many", "--", "true"): "sandlock: max_memory",

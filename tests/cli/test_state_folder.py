@@ -71,6 +71,47 @@ def test_no_folder_can_be_made(sandlock_command: Call, environment: dict[str, st
     )
 
 
+def _home_of_nobody(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "file").touch()
+    return {**environment, "HOME": str(tmp_path / "file" / "home")}  # root cannot make it either
+
+
+def test_a_run_where_there_can_be_no_record(
+    sandlock_command: Call, environment: dict[str, str], system: list[str], tmp_path: Path
+) -> None:
+    """It is not listed, which it says; that it runs does not depend on it."""
+    homeless = _home_of_nobody(environment, tmp_path)
+    done = sandlock_command("run", *system, "--", "echo", "ran", env=homeless)
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+    assert done.stderr == (
+        f"sandlock: not listed by sandlock ps: {tmp_path}/file/home/.local/state/sandlock: cannot be made: "
+        "Not a directory; set XDG_RUNTIME_DIR to a folder of yours\n"
+    )
+
+
+def test_a_run_that_is_to_be_found_by_its_name(
+    sandlock_command: Call, environment: dict[str, str], system: list[str], tmp_path: Path
+) -> None:
+    homeless = _home_of_nobody(environment, tmp_path)
+    done = sandlock_command("run", "--name=box", *system, "--", "echo", "ran", env=homeless)
+    assert (done.returncode, done.stdout) == (125, "")
+    assert done.stderr.startswith(f"sandlock: {tmp_path}/file/home/.local/state/sandlock: cannot be made: ")
+    runtime = {**homeless, "XDG_RUNTIME_DIR": str(tmp_path)}
+    assert sandlock_command("run", "--name=box", *system, "--", "echo", "ran", env=runtime).stdout == "ran\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_run_where_the_record_cannot_be_written(
+    sandlock_command: Call, environment: dict[str, str], system: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "sandlock"
+    folder.mkdir(mode=0o500)
+    environment = {**environment, "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = sandlock_command("run", *system, "--", "echo", "ran", env=environment)
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+    assert done.stderr.startswith(f"sandlock: not listed by sandlock ps: {folder}: cannot be written to: ")
+
+
 def test_nothing_is_open_to_others_under_any_umask(
     sandlock_command: Call, environment: dict[str, str], system: list[str], tmp_path: Path
 ) -> None:

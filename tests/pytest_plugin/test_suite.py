@@ -69,7 +69,40 @@ def test_a_snapshot_that_is_none(session: Session, pytester: pytest.Pytester, te
         snapshot.write_text(text)
     done = session("def test_it(): pass", f"--sandlock-check={snapshot}")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
-    done.stderr.fnmatch_lines(["ERROR: --sandlock-check: *"])
+    done.stderr.fnmatch_lines([f"ERROR: --sandlock-check: *{snapshot}*"])
+
+
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_a_record_that_cannot_be_written(session: Session, pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
+    """It is said before the tests run."""
+    done = session("def test_it(): open('ran', 'w')", f"--sandlock-record={pytester.path}/none/touched.json", *options)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines(["ERROR: --sandlock-record: */none/touched.json cannot be written: No such file *"])
+    assert not (pytester.path / "ran").exists()
+
+
+def test_a_test_with_more_calls_than_are_kept(session: Session, pytester: pytest.Pytester) -> None:
+    """It fails when it is recorded, is not in the snapshot, and fails when it is compared."""
+    pytester.makeconftest("import sandlock.audit\nsandlock.audit._MOST = 50_000")
+    suite = """
+        import os
+
+        def test_few(): pass
+
+        def test_many():
+            for number in range(200):
+                os.access("/none", os.F_OK)
+
+        def test_few_again(): pass
+    """
+    snapshot = pytester.path / "touched.json"
+    done = session(suite, f"--sandlock-record={snapshot}")
+    done.assert_outcomes(passed=3, failed=1)
+    done.stdout.fnmatch_lines(["what this test touches is not known: * of its calls are more than can be kept"])
+    recorded = json.loads(snapshot.read_text())
+    assert sorted(recorded) == ["test_it.py::test_few", "test_it.py::test_few_again"]
+    snapshot.write_text(json.dumps({**recorded, "test_it.py::test_many": {}}))
+    session(suite, f"--sandlock-check={snapshot}").assert_outcomes(passed=3, failed=1)
 
 
 def test_with_xdist(session: Session, pytester: pytest.Pytester) -> None:

@@ -17,7 +17,7 @@ from ..sandbox import Sandbox
 from .learned import SOFTWARE, is_within
 from .live import LiveView
 from .parsers import add_parser as add
-from .policy import add_command, add_flags, command_of, is_empty, sandbox_of
+from .policy import add_command, add_flags, command_of, is_empty, sandbox_of, timeout_of
 from .run import exit_status
 from .screen import print_list, print_title
 from .slow import PERIOD, SlowCall, SlowCalls
@@ -104,7 +104,7 @@ class Observation:
 def _run(options: argparse.Namespace) -> int:
     observation = Observation(everything() if is_empty(options) else sandbox_of(options))
     try:
-        return observation.run(command_of(options), options.timeout, stdout_is_stderr=options.json)
+        return observation.run(command_of(options), timeout_of(options), stdout_is_stderr=options.json)
     finally:
         if observation.executed:
             (_print_json if options.json else _summarize)(observation)
@@ -117,7 +117,8 @@ def _print_json(observation: Observation) -> None:
     for event in sorted(events, key=lambda event: float(event["at"])):
         print(json.dumps(event))
     status = None if record.result is None else exit_status(record.result)
-    print(json.dumps({"event": "end", "at": record.seconds, "status": status, "calls": len(record.calls)}))
+    end = {"at": record.seconds, "status": status, "calls": len(record.calls), "more_calls": record.more_calls}
+    print(json.dumps({"event": "end", **end}))
 
 
 def _summarize(observation: Observation) -> None:
@@ -125,7 +126,8 @@ def _summarize(observation: Observation) -> None:
     ending = "was interrupted" if record.result is None else record.result._ending()
     threads = len({call.pid for call in calls})
     plural = "" if threads == 1 else "s"
-    print_title(f"the command {ending}; {record.seconds:.2f} s, {len(calls)} calls of {threads} thread{plural}")
+    more = f", and {record.more_calls} calls that were not kept" if record.more_calls else ""
+    print_title(f"the command {ending}; {record.seconds:.2f} s, {len(calls)} calls of {threads} thread{plural}{more}")
     opened = [call for call in calls if call.syscall in OPENS and not call.writes]
     _count("changed", (path for call in calls if call.writes for path in call.paths), "yellow")
     _count("opened", _paths(opened, found=True), "green")

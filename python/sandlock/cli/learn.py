@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._writable import check_writable
+from ..errors import SandlockError
 from ..profiles import write_profile
 from ..sandbox import Sandbox
 from .audit import Observation, everything
 from .learned import SOFTWARE, is_within, learned
 from .parsers import add_parser as add
-from .policy import add_command, command_of
+from .policy import add_command, command_of, timeout_of
 from .screen import print_list
 
 if TYPE_CHECKING:
@@ -38,13 +40,25 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    command = command_of(options)
+    command, timeout = command_of(options), timeout_of(options)
+    if options.output is not None:
+        _check_output(options.output)
     observation = Observation(everything())
     try:
-        return observation.run(command, options.timeout, stdout_is_stderr=options.output is None)
+        return observation.run(command, timeout, stdout_is_stderr=options.output is None)
     finally:
         if observation.executed:
             _write(learned(observation.record), command, options.output)
+            if more := observation.record.more_calls:
+                print(f"sandlock: {more} calls were not kept: the profile may lack what they need", file=sys.stderr)
+
+
+def _check_output(output: str) -> None:
+    """Find out whether the profile can be written, before the command runs for nothing."""
+    try:
+        check_writable(output)
+    except OSError as error:
+        raise SandlockError(f"-o: {output} cannot be written: {error.strerror}; choose another file") from None
 
 
 def _write(box: Sandbox, command: Sequence[str], output: str | None) -> None:

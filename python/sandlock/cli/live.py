@@ -29,7 +29,7 @@ class LiveView:
             self._count(call)
             self._counted += 1
         numbers = "  ".join(f"{len(names)} {kind}" for kind, names in self._names.items())
-        title = f"sandlock: {self._record.seconds:.1f} s  {self._counted} calls  {numbers}"
+        title = f"sandlock: {self._record.seconds:.1f} s  {self._counted + self._record.more_calls} calls  {numbers}"
         lines = (
             [title] if self._terminal is None else [title, *(f"{kind:>10}  {self._last[kind]}" for kind in self._last)]
         )

@@ -6,12 +6,13 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
+from .._chain import check_timeout
 from ..errors import PolicyError
 from ..profiles import list_profiles, read_profile
 from ..sandbox import Sandbox
 from .parsers import complete_with
 
-__all__ = ["add_command", "add_flags", "command_of", "is_empty", "sandbox_of"]
+__all__ = ["add_command", "add_flags", "command_of", "is_empty", "sandbox_of", "timeout_of"]
 
 
 @dataclass(frozen=True)
@@ -92,15 +93,11 @@ def add_command(parser: argparse.ArgumentParser) -> None:
     complete_with(timeout, tuple)
     parser.add_argument("command", metavar="CMD", nargs=argparse.REMAINDER, help="the command, after --")
     parser.usage = "%(prog)s [options] -- CMD..."
-    parser.set_defaults(failed=125)
+    parser.set_defaults(failed=125, wrong_usage=parser.error)
 
 
 def command_of(options: argparse.Namespace) -> list[str]:
-    """Return the command: that of the profile where none is given.
-
-    Raises:
-        PolicyError: there is none.
-    """
+    """Return the command: that of the profile where none is given. Without one the usage is wrong."""
     command = list(options.command)
     if command[:1] == ["--"]:
         del command[0]
@@ -108,12 +105,16 @@ def command_of(options: argparse.Namespace) -> list[str]:
     if not command and profile is not None:
         command = list(read_profile(profile).command)
     if not command:
-        raise PolicyError("no command; write it last, after --")
+        options.wrong_usage("no command; write it last, after --")
     return command
 
 
 def sandbox_of(options: argparse.Namespace) -> Sandbox:
-    """Return the sandbox that the flags, and the profile, describe."""
+    """Return the sandbox that the flags, and the profile, describe.
+
+    Raises:
+        PolicyError: one of them is wrong.
+    """
     profile = _profile(options)
     fields: dict[str, Any] = {} if profile is None else dict(read_profile(profile).fields)
     for flag in _FLAGS:
@@ -124,7 +125,22 @@ def sandbox_of(options: argparse.Namespace) -> Sandbox:
         fields["env"] = {**fields.get("env", {}), **dict(_variable(text) for text in options.env)}
     if options.uid is not None:
         fields["uid"], fields["gid"] = _identity(options.uid)
-    return Sandbox(**fields)
+    try:
+        return Sandbox(**fields)
+    except (TypeError, ValueError) as error:
+        raise PolicyError(str(error)) from None
+
+
+def timeout_of(options: argparse.Namespace) -> float | None:
+    """Return after how many seconds the command is killed.
+
+    Raises:
+        PolicyError: that is no time.
+    """
+    try:
+        return check_timeout("--timeout", options.timeout)
+    except ValueError as error:
+        raise PolicyError(str(error)) from None
 
 
 def is_empty(options: argparse.Namespace) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .._terminal import interact
 from ..result import ExitReason, Result
 from .parsers import add_parser as add
-from .policy import add_command, add_flags, command_of, is_empty, sandbox_of
+from .policy import add_command, add_flags, command_of, is_empty, sandbox_of, timeout_of
 from .running import registered
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    box, command = sandbox_of(options), command_of(options)
-    with registered(box, command):
-        result = interact(lambda streams: box._start(command, (), streams, timeout=options.timeout))
+    box, command, timeout = sandbox_of(options), command_of(options), timeout_of(options)
+    with registered(box, command, required=options.name is not None):
+        result = interact(lambda streams: box._start(command, (), streams, timeout=timeout))
     if result.error is not None and is_empty(options):
         print("sandlock: nothing is granted; begin with --profile tools, or with -r /usr -r /etc", file=sys.stderr)
     return exit_status(result)

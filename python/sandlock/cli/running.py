@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "registered"]
 
 _NAME = "that of sandlock run --name; sandlock ps lists them"
+_WAY_OUT = "set XDG_RUNTIME_DIR to a folder of yours"
 _INSPECT_EXAMPLES = """  sandlock inspect build
   sandlock inspect build --toml > build.toml
 """
@@ -45,13 +46,37 @@ def add_parser(commands: Subparsers) -> None:
     complete_with(parser.add_argument("name", metavar="NAME", help=_NAME), _names)
 
 
+class _NoPlaceError(PolicyError):
+    """No record can be kept here."""
+
+
 @contextlib.contextmanager
-def registered(box: Sandbox, command: Sequence[str]) -> Iterator[None]:
+def registered(box: Sandbox, command: Sequence[str], *, required: bool) -> Iterator[None]:
     """Let a sandbox be found by its name while it runs.
 
+    Args:
+        required: whether it may not run where no record can be kept; else it runs with a warning.
+
     Raises:
-        PolicyError: another one of that name runs.
+        PolicyError: another one of that name runs, or others can reach the folder of the records.
     """
+    try:
+        file = _register(box, command)
+    except _NoPlaceError as error:
+        if required:
+            raise
+        print(f"sandlock: not listed by sandlock ps: {error}", file=sys.stderr)
+        yield
+        return
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # a record that is left is removed by the next one who looks
+            file.unlink()
+
+
+def _register(box: Sandbox, command: Sequence[str]) -> Path:
+    """Write the record of a sandbox, and return its file."""
     assert box.name is not None
     folder = _folder()
     file = folder / f"{box.name}.json"
@@ -60,12 +85,12 @@ def registered(box: Sandbox, command: Sequence[str]) -> Iterator[None]:
     pid = os.getpid()
     entry = {"name": box.name, "pid": pid, "began": _began(pid), "command": list(command), "toml": write_profile(box)}
     temporary = folder / f".{box.name}.{pid}"
-    temporary.write_text(json.dumps(entry))
-    temporary.replace(file)
     try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
+        temporary.write_text(json.dumps(entry))
+        temporary.replace(file)
+    except OSError as error:
+        raise _NoPlaceError(f"{folder}: cannot be written to: {error.strerror}; {_WAY_OUT}") from None
+    return file
 
 
 def _folder() -> Path:
@@ -74,20 +99,25 @@ def _folder() -> Path:
     Raises:
         PolicyError: there can be none, or others, who could name the processes that ``sandlock kill`` ends, reach it.
     """
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    folder = (Path(runtime) if runtime else state) / "sandlock"
-    way_out = "set XDG_RUNTIME_DIR to a folder of yours"
+    place = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("XDG_STATE_HOME") or _state()
+    folder = Path(place, "sandlock")
     try:
         for place in (*reversed(folder.parents), folder):
             with contextlib.suppress(FileExistsError):
                 place.mkdir(mode=0o700)
         status = folder.lstat()
     except OSError as error:
-        raise PolicyError(f"{folder}: cannot be made: {error.strerror}; {way_out}") from None
+        raise _NoPlaceError(f"{folder}: cannot be made: {error.strerror}; {_WAY_OUT}") from None
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        raise PolicyError(f"{folder}: is no folder that only you can reach; remove it, chmod it to 700, or {way_out}")
+        raise PolicyError(f"{folder}: is no folder that only you can reach; remove it, chmod it to 700, or {_WAY_OUT}")
     return folder
+
+
+def _state() -> Path:
+    try:
+        return Path.home() / ".local" / "state"
+    except RuntimeError:  # neither HOME nor the list of users has one
+        raise _NoPlaceError(f"user {os.getuid()} has no home folder; {_WAY_OUT}") from None
 
 
 def _began(pid: int) -> int:

@@ -11,7 +11,7 @@ from IPython.core.magic_arguments import MagicArgumentParser
 
 from ..audit import Audit
 from ..cli.audit import everything
-from ..cli.policy import add_command, add_flags, command_of, is_empty, sandbox_of
+from ..cli.policy import add_command, add_flags, command_of, is_empty, sandbox_of, timeout_of
 from ..errors import PolicyError
 from ..stdio import StdioMode
 from .follow import follow
@@ -44,7 +44,7 @@ class SandlockMagics(Magics):  # type: ignore[misc,unused-ignore]
         values = {name: self.shell.user_ns[name] for name in taken}
         try:
             box = cell_sandbox(options.profile, options.r, options.w, options.net)
-            results, shown = run_cell(cell, box, values, out, options.timeout, self._updates, options.audit)
+            results, shown = run_cell(cell, box, values, out, timeout_of(options), self._updates, options.audit)
         except PolicyError as error:
             raise UsageError(str(error)) from error
         self.shell.user_ns.update(results)
@@ -64,7 +64,7 @@ class SandlockMagics(Magics):  # type: ignore[misc,unused-ignore]
         options = _parsed(parser, line)
         try:
             box = everything() if is_empty(options) else sandbox_of(options)
-            follow(box, command_of(options), StdioMode.NULL, options.timeout, self._updates, Audit())
+            follow(box, command_of(options), StdioMode.NULL, timeout_of(options), self._updates, Audit())
         except PolicyError as error:
             raise UsageError(str(error)) from error
 

@@ -42,7 +42,8 @@ class Progress:
     def tick(self) -> None:
         """Show the state, if it is another one than what is shown and the time for it has come."""
         now = time.monotonic()
-        state = (int(now - self._start), len(self._record.calls) if self._record else 0, self.interrupted)
+        calls = len(self._record.calls) + self._record.more_calls if self._record else 0
+        state = (int(now - self._start), calls, self.interrupted)
         if not self._updates or now < self._next or state == self._shown:
             return
         self._shown = state

@@ -81,7 +81,8 @@ def _of_audit(audit: Audit, state: str) -> _Table:
         more = [f"{earlier:,} others, and then"] if earlier > 0 else []
         if names:
             rows.append((kind, "\n".join([*more, *map(printable, names[-_MOST:])])))
-    return _Table(f"{_count(len(calls), 'call')}, {state}", rows)
+    unkept = f" and {audit.more_calls:,} that were not kept" if audit.more_calls else ""
+    return _Table(f"{_count(len(calls), 'call')}{unkept}, {state}", rows)
 
 
 def _of_result(result: Result) -> list[_Table]:

@@ -17,8 +17,8 @@ Touched = Mapping[str, "list[str]"]
 """The files and programs, and the peers, of a test; sorted."""
 
 
-def touched(audit: Audit, start: int, places: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return what the calls from number ``start`` on have touched.
+def touched(audit: Audit, places: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return what the calls have touched.
 
     Python's own files are left out: which test is the first to import a module depends on which tests run.
 
@@ -26,11 +26,9 @@ def touched(audit: Audit, start: int, places: Mapping[str, str]) -> dict[str, li
         places: names for the folders that differ from run to run.
     """
     seen: dict[str, set[str]] = {"opened": set(), "executed": set(), "connected": set()}
-    part = Audit()
-    part.calls = audit.calls[start:]
-    seen["opened"].update(_named(filter(_is_of_interest, part.files), places))
-    seen["executed"].update(_named(part.programs, places))
-    seen["connected"].update(part.peers)
+    seen["opened"].update(_named(filter(_is_of_interest, audit.files), places))
+    seen["executed"].update(_named(audit.programs, places))
+    seen["connected"].update(audit.peers)
     return {kind: sorted(names) for kind, names in seen.items() if names}
 
 
@@ -69,7 +67,10 @@ class Snapshot:
         Raises:
             ValueError: it is no snapshot.
         """
-        document = json.loads(path.read_text())
+        try:
+            document = json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path} is no JSON: {error}; record it anew with --sandlock-record={path}") from None
         if not isinstance(document, dict) or not all(isinstance(kinds, dict) for kinds in document.values()):
             raise ValueError(f"{path} is no snapshot; record one with --sandlock-record={path}")
         return cls(document)
