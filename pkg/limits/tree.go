@@ -51,7 +51,7 @@ func (p process) seenBy() int {
 	if !p.ending() || p.threads < 2 {
 		return p.pid
 	}
-	threads, _ := namesIn("/proc/" + strconv.Itoa(p.pid) + "/task") // none of a process that is gone
+	threads, _ := threadsOf(p.pid) // none of a process that is gone
 	for _, name := range threads {
 		if task, err := strconv.Atoi(name); err == nil && !isEnding(task) {
 			return task
@@ -99,17 +99,17 @@ func descendants(root int) ([]process, error) {
 // children are those of all threads of a process, see proc_tid_children(5).
 func children(pid int) ([]process, error) {
 	folder := "/proc/" + strconv.Itoa(pid) + "/task/"
-	threads, err := os.ReadDir(folder)
+	threads, err := threadsOf(pid)
 	if err != nil {
-		return nil, gone(err)
+		return nil, err
 	}
 	var found []process
 	for _, thread := range threads {
-		parent, err := strconv.Atoi(thread.Name())
+		parent, err := strconv.Atoi(thread)
 		if err != nil {
 			return nil, fmt.Errorf("the threads of process %d: %w", pid, err)
 		}
-		text, err := os.ReadFile(folder + thread.Name() + "/children")
+		text, err := os.ReadFile(folder + thread + "/children")
 		if err != nil && len(threads) == 1 {
 			return nil, gone(err)
 		}
@@ -122,6 +122,19 @@ func children(pid int) ([]process, error) {
 		}
 	}
 	return found, nil
+}
+
+// threadsOf fails where a process is there and not in /proc: hidepid of proc(5) hides one that lets nobody look at it.
+func threadsOf(pid int) ([]string, error) {
+	for tries := 0; ; tries++ {
+		names, err := namesIn("/proc/" + strconv.Itoa(pid) + "/task")
+		if err = gone(err); !errors.Is(err, fs.ErrNotExist) || unix.Kill(pid, 0) != nil {
+			return names, err
+		}
+		if tries == 2 { // no other one that has got its number just now
+			return nil, fmt.Errorf("process %d is hidden in /proc (hidepid, PR_SET_DUMPABLE)", pid)
+		}
+	}
 }
 
 // ticks are the unit of times in /proc: USER_HZ is 100 on all that we run on.
