@@ -80,13 +80,14 @@ func notPanicking(n *notify.Notification, err *error) {
 	}
 }
 
-// Close ends the waits of calls, without answers. No task of the sandbox may be left.
+// Close ends the waits of calls, without answers, and gives the errors that those before ran into. No task of the
+// sandbox may be left.
 func (p *Performer) Close() error {
-	p.queue.close()
+	err := p.queue.close()
 	if p.unix == nil {
-		return nil
+		return err
 	}
-	return p.unix.Binder.Close()
+	return errors.Join(err, p.unix.Binder.Close())
 }
 
 // An operation is what is done with a socket.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sandlock/pkg/notify"
 )
 
 // tick is how often the waits are looked after while there are any: for a signal to the task, its death, or the end of
@@ -49,6 +51,21 @@ type queue struct {
 	wakeup int // an eventfd, once there was a call
 	done   chan struct{}
 	closed bool
+	errs   []error // of calls that nobody else hears of
+}
+
+// maxNoted bounds what a child can make the queue remember.
+const maxNoted = 100
+
+func (q *queue) note(err error) {
+	if err == nil || errors.Is(err, notify.ErrGone) {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.errs) < maxNoted {
+		q.errs = append(q.errs, fmt.Errorf("go on with a call that has waited: %w", err))
+	}
 }
 
 // add lets a call wait.
@@ -82,7 +99,8 @@ func (q *queue) wake() error {
 	return err
 }
 
-func (q *queue) close() {
+// close ends the waits, and gives the errors that answers ran into.
+func (q *queue) close() error {
 	q.mu.Lock()
 	q.closed = true
 	running := q.done != nil
@@ -94,6 +112,7 @@ func (q *queue) close() {
 		<-q.done
 		unix.Close(q.wakeup)
 	}
+	return errors.Join(q.errs...)
 }
 
 // serve waits for sockets, and goes on with their calls.
@@ -171,6 +190,7 @@ func (c *call) proceed(p *Performer) bool {
 	}
 	c.moved = false
 	over, err := p.attempt(c)
+	p.queue.note(err)
 	c.pause = min(2*c.pause+1, maxPause)
 	if c.moved {
 		c.pause = 0
@@ -186,7 +206,7 @@ func (c *call) look() (over bool) {
 		return true
 	}
 	if !c.deadline.IsZero() && time.Now().After(c.deadline) {
-		c.answer(c.cutShort(c, errTimeout))
+		c.queue.note(c.answer(c.cutShort(c, errTimeout)))
 		return true
 	}
 	certain, possible := c.n.Signalled()
@@ -196,9 +216,9 @@ func (c *call) look() (over bool) {
 	}
 	switch {
 	case certain && c.patience == 0:
-		c.answer(c.cutShort(c, errRestart))
+		c.queue.note(c.answer(c.cutShort(c, errRestart)))
 	case certain || c.doubts >= maxDoubts:
-		c.answer(c.cutShort(c, unix.EINTR))
+		c.queue.note(c.answer(c.cutShort(c, unix.EINTR)))
 	default:
 		return false
 	}
