@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 
+	"golang.org/x/sys/unix"
+
 	"sandlock/pkg/deputy"
 	"sandlock/pkg/landlock"
+	"sandlock/pkg/launch"
 	"sandlock/pkg/notify"
 	"sandlock/pkg/policy"
 	"sandlock/pkg/sandbox"
@@ -50,6 +53,7 @@ func kindOf(err error) string {
 		unavailable *landlock.UnavailableError
 		missing     *landlock.MissingProtectionError
 		namespace   *sandbox.NamespaceError
+		step        *launch.StepError
 	)
 	switch {
 	case errors.As(err, &bad), errors.As(err, &profile), errors.As(err, &unknown), errors.As(err, &denied), errors.As(err, &notAllowed):
@@ -57,6 +61,10 @@ func kindOf(err error) string {
 	case errors.As(err, &unavailable):
 		return "landlock"
 	case errors.As(err, &missing), errors.As(err, &namespace):
+		return "confinement"
+	case errors.As(err, &step) && step.Call == unix.SYS_SECCOMP:
+		return "seccomp"
+	case errors.As(err, &step) && step.Call == unix.SYS_LANDLOCK_RESTRICT_SELF:
 		return "confinement"
 	case errors.Is(err, notify.ErrGone), errors.Is(err, deputy.ErrUnsupported):
 		return "notification"

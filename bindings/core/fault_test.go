@@ -10,7 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"golang.org/x/sys/unix"
+
 	"sandlock/pkg/landlock"
+	"sandlock/pkg/launch"
 	"sandlock/pkg/policy"
 	"sandlock/pkg/seccomp"
 )
@@ -42,6 +45,9 @@ func TestFaultKinds(t *testing.T) {
 		{&seccomp.AllowError{Name: "mounts"}, "policy"},
 		{&landlock.UnavailableError{}, "landlock"},
 		{&landlock.MissingProtectionError{ABI: 1}, "confinement"},
+		{&launch.StepError{Step: "install the seccomp filter", Errno: unix.ENOMEM, Call: unix.SYS_SECCOMP}, "seccomp"},
+		{&launch.StepError{Step: "enforce the Landlock ruleset", Errno: unix.E2BIG, Call: unix.SYS_LANDLOCK_RESTRICT_SELF}, "confinement"},
+		{&launch.StepError{Step: "set the umask", Errno: unix.ENOSYS, Call: unix.SYS_UMASK}, "sandbox"},
 		{errors.New("something else"), "sandbox"},
 	} {
 		want := fault{test.kind, test.err.Error()}

@@ -73,9 +73,11 @@ type Spec struct {
 type StepError struct {
 	Step  string
 	Errno unix.Errno // 0 when a handler answered the call without an error and without performing it
-	// Execute is set when the command's file could not be executed; everything before it had worked.
-	Execute bool
+	Call  uintptr    // the system call that failed; 0 for the reaper's own work
 }
+
+// Execute reports whether it is the command's file that could not be executed; everything before it had worked.
+func (e *StepError) Execute() bool { return e.Call == unix.SYS_EXECVE }
 
 func (e *StepError) Error() string {
 	if e.Errno == 0 {
@@ -215,5 +217,5 @@ func failure(shared *C.struct_sandlock_launch, plans map[C.int32_t][]step) error
 		return &StepError{Step: "watch the host's life", Errno: errno}
 	}
 	s := plans[shared.failed][shared.failed_step]
-	return &StepError{Step: s.name, Errno: errno, Execute: s.call == unix.SYS_EXECVE}
+	return &StepError{Step: s.name, Errno: errno, Call: s.call}
 }

@@ -116,13 +116,13 @@ func TestFailingStepIsNamed(t *testing.T) {
 		want *StepError
 	}{
 		{"no such file", plain(), []string{"/nonexistent/x"},
-			&StepError{"execute /nonexistent/x", unix.ENOENT, true}},
-		{"not executable", plain(), []string{"/etc/passwd"}, &StepError{"execute /etc/passwd", unix.EACCES, true}},
+			&StepError{"execute /nonexistent/x", unix.ENOENT, unix.SYS_EXECVE}},
+		{"not executable", plain(), []string{"/etc/passwd"}, &StepError{"execute /etc/passwd", unix.EACCES, unix.SYS_EXECVE}},
 		{"argument too long", plain(), []string{"/bin/true", strings.Repeat("x", 200<<10)},
-			&StepError{"execute /bin/true", unix.E2BIG, true}},
+			&StepError{"execute /bin/true", unix.E2BIG, unix.SYS_EXECVE}},
 		{"not a folder", inFile, []string{"/bin/true"},
-			&StepError{"change to the working directory", unix.ENOTDIR, false}},
-		{"bad limit", tooMany, []string{"/bin/true"}, &StepError{"limit RLIMIT_NOFILE", unix.EINVAL, false}},
+			&StepError{"change to the working directory", unix.ENOTDIR, unix.SYS_FCHDIR}},
+		{"bad limit", tooMany, []string{"/bin/true"}, &StepError{"limit RLIMIT_NOFILE", unix.EINVAL, unix.SYS_PRLIMIT64}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p, err := startWith(t, test.spec, test.argv...)

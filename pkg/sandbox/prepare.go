@@ -82,6 +82,10 @@ func (p *preparation) prepare(s *Sandbox, command Command) error {
 	if err = p.connect(command); err != nil {
 		return err
 	}
+	if most := rules.MaxOpenFiles; most != nil && *most < uint64(len(p.spec.Files)) {
+		return &policy.Error{Field: "max_open_files", Value: *most, Problem: "leaves no room for the command's streams and extra files",
+			Hint: fmt.Sprintf("there are %d; most programs need some 10 more", len(p.spec.Files))}
+	}
 	if p.process.group = limits.NewGroup(rules); p.process.group != nil {
 		p.spec.Cgroup = &launch.Cgroup{Path: p.process.group.Path(), Procs: p.process.group.Enter()}
 	}

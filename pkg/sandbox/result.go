@@ -66,7 +66,7 @@ func explain(failed *launch.StepError) error {
 func (p *Process) asResult(status launch.Status) (*Result, error) {
 	var failed *launch.StepError
 	if errors.As(status.Failure, &failed) {
-		if failed.Execute {
+		if failed.Execute() {
 			return notExecuted(explain(failed), p.stdout.data, p.stderr.data), nil
 		}
 		return nil, fmt.Errorf("confine the command: %w", failed)

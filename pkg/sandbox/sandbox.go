@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sandlock/pkg/launch"
 	"sandlock/pkg/limits"
 	"sandlock/pkg/notify"
@@ -60,6 +62,17 @@ func (s *Sandbox) Run(ctx context.Context, command Command) (*Result, error) {
 	return p.Wait()
 }
 
+// explainStep tells what a failure of a step before the command's execution means.
+func (s *Sandbox) explainStep(failed *launch.StepError, err error) error {
+	err = fmt.Errorf("confine the command: %w", err)
+	if failed.Call == unix.SYS_SECCOMP && failed.Errno == unix.EMFILE && s.Policy.MaxOpenFiles != nil {
+		return &policy.Error{Field: "max_open_files", Value: *s.Policy.MaxOpenFiles, Cause: err,
+			Problem: "is not more than the host has open, where the listener for trapped calls needs a number",
+			Hint:    "raise it, close files of the host, or trap no calls"}
+	}
+	return err
+}
+
 // Start starts a command; its Process must be waited for, or closed. A command that is known beforehand not to be
 // executable gives a Result and no Process.
 //
@@ -82,7 +95,7 @@ func (s *Sandbox) Start(command Command) (*Process, *Result, error) {
 		err = &NamespaceError{refused}
 	}
 	if errors.As(err, &failed) {
-		err = fmt.Errorf("confine the command: %w", err)
+		err = s.explainStep(failed, err)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, p.unlimit(), p.closePipes())

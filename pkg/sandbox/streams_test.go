@@ -87,6 +87,23 @@ func TestExtraFiles(t *testing.T) {
 	expect(t, exited(0, "three\nfour\n0\n1\n2\n3\n4\n5\n"), run(t, newSandbox("/proc"), c))
 }
 
+func TestMoreExtraFilesThanMayBeOpen(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	c, s, most := command("true"), newSandbox(), uint64(4)
+	c.ExtraFiles, s.Policy.MaxOpenFiles = []int{int(r.Fd()), int(w.Fd())}, &most
+	before := held(t)
+	const want = "max_open_files: 4 leaves no room for the command's streams and extra files; there are 5; most programs need some 10 more"
+	if _, _, err := s.Start(c); err == nil || err.Error() != want {
+		t.Errorf("%v, want %v", err, want)
+	}
+	expectNothingLeft(t, before)
+}
+
 func TestTerminal(t *testing.T) {
 	terminal, slave := openTerminal(t)
 	c := shell("stty size && kill -INT 0 && sleep 1000")

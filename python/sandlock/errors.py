@@ -125,7 +125,7 @@ _KINDS: dict[str, type[SandlockError]] = {
     "policy": PolicyError,
     "landlock": LandlockUnavailableError,
     "confinement": ConfinementError,
-    "fork": ForkError,
+    "seccomp": SeccompError,
     "notification": NotifError,
     "over": OverError,
     "sandbox": SandboxError,

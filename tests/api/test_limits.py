@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandlock import ExitReason, Sandbox
+from sandlock import ExitReason, Handler, HandlerCtx, NotifAction, PolicyError, Sandbox
 from tests.support.processes import run_host
 from tests.support.sandboxes import tool_sandbox
 
@@ -29,6 +29,17 @@ def test_max_open_files_counts() -> None:
     opens = "".join(f"exec {fd}</dev/null; " for fd in range(3, 10))
     assert tool_sandbox(max_open_files=10).run(["sh", "-c", opens]).success
     assert not tool_sandbox(max_open_files=9).run(["sh", "-c", opens]).success
+
+
+class Continue(Handler):
+    def handle(self, ctx: HandlerCtx) -> NotifAction:
+        return NotifAction.continue_()
+
+
+def test_max_open_files_below_the_hosts() -> None:
+    """The listener of trapped calls is opened in the host's table."""
+    with pytest.raises(PolicyError, match=r"max_open_files: 3 is not more than the host has open.*; raise it"):
+        tool_sandbox(max_open_files=3).run(["true"], handlers=[("getppid", Continue())])
 
 
 def test_max_open_files_beyond_the_hosts_is_the_hosts() -> None:
