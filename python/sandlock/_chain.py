@@ -172,7 +172,7 @@ def check_timeout(name: str, timeout: object) -> float | None:
     if timeout is None:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, not {type(timeout).__name__}")
+        raise TypeError(f"{name} must be a number of seconds, not {timeout!r}")
     if not 0 <= timeout < float("inf"):
         raise ValueError(f"{name} must be a finite number of seconds from 0, not {timeout}")
     return float(timeout)

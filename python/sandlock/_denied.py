@@ -13,7 +13,7 @@ from .actions import NotifAction
 from .context import HandlerCtx, ResolvedPath
 from .presets.paths import PathDenyHandler, is_text
 
-__all__ = ["DeniedPaths", "Executions", "PathEnforcer"]
+__all__ = ["DeniedPaths", "Executions", "PathEnforcer", "is_beneath"]
 
 _MANY = 4096
 
@@ -44,7 +44,7 @@ class DeniedPaths:
         names = {written, os.path.realpath(written)}
         with self._lock:
             entries = {
-                name: was for name, was in self._entries.items() if not any(_beneath(name, top) for top in names)
+                name: was for name, was in self._entries.items() if not any(is_beneath(name, top) for top in names)
             }
             for name in names:
                 if denied != _decided(entries, name):
@@ -61,7 +61,9 @@ class DeniedPaths:
     def refuses(self, ctx: HandlerCtx, name: str) -> bool:
         """Say whether a call may not be made about a file. What is above a denied one cannot be moved away."""
         entries = self._entries
-        if ctx.syscall_nr in self._moving and any(_beneath(entry, name) for entry, denied in entries.items() if denied):
+        if ctx.syscall_nr in self._moving and any(
+            is_beneath(entry, name) for entry, denied in entries.items() if denied
+        ):
             return True
         return _decided(entries, name)
 
@@ -129,7 +131,7 @@ class PathEnforcer(PathDenyHandler):
         return self._paths.refuses(ctx, name)
 
 
-def _beneath(name: str, top: str) -> bool:
+def is_beneath(name: str, top: str) -> bool:
     """Say whether a name is another one or is beneath it."""
     return name == top or name.startswith(top if top.endswith("/") else top + "/")
 

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from .errors import SandboxError
+
 __all__ = ["BytesSource", "DescriptorSource", "Source"]
 
 _MAX_FD = 2**31 - 1
@@ -106,10 +108,10 @@ class DescriptorSource:
     def take(self) -> int:
         with self._lock:
             if self._taken:
-                raise RuntimeError(f"the answer with descriptor {self._fd} was given before; make a new one")
+                raise SandboxError(f"the answer with descriptor {self._fd} was given before; make a new one")
             self._taken = True
         if not _number(self._fd).own(self._use, self._is_the_same):
-            raise RuntimeError(
+            raise SandboxError(
                 f"descriptor {self._fd} was closed, or given to another answer, after this answer was made; an answer "
                 "closes its descriptor, so that each needs one of its own: see os.dup"
             )

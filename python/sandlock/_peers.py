@@ -88,7 +88,12 @@ def networks(name: str, ips: object) -> str:
     for ip in ips:
         if not isinstance(ip, (str, ipaddress.IPv4Address, ipaddress.IPv6Address)):
             raise TypeError(f"{name}: {ip!r} is no address; write text such as '192.0.2.1' or '192.0.2.0/24'")
-        network = ipaddress.ip_network(str(ip), strict=False)
+        try:
+            network = ipaddress.ip_network(str(ip), strict=False)
+        except ValueError:
+            raise ValueError(
+                f"{name}: {ip!r} is no address; write text such as '192.0.2.1' or '192.0.2.0/24'"
+            ) from None
         mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
         if mapped is not None and network.prefixlen >= 96:
             network = ipaddress.ip_network(f"{mapped}/{network.prefixlen - 96}", strict=False)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 __all__ = [
+    "AT_FDCWD",
     "ResolvedPath",
     "command_line",
     "executable",
@@ -22,7 +23,7 @@ __all__ = [
     "working_directory",
 ]
 
-_AT_FDCWD = 0xFFFFFF9C  # -100 as the 32 bits that the kernel looks at
+AT_FDCWD = 0xFFFFFF9C  # -100 as the 32 bits that the kernel looks at
 _MAX_LINKS = 40  # path_resolution(7)
 
 
@@ -113,7 +114,7 @@ def resolve(task: int, folder: int | None, path: str) -> ResolvedPath:
     """Find out what a path means for a task; ``folder`` is the register with the descriptor that it is relative to."""
     if path.startswith("/"):
         base = "/"
-    elif folder is None or folder & 0xFFFFFFFF == _AT_FDCWD:
+    elif folder is None or folder & 0xFFFFFFFF == AT_FDCWD:
         base = working_directory(task)
     else:
         base = os.readlink(f"/proc/{task}/fd/{folder & 0xFFFFFFFF}")

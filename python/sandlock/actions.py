@@ -7,11 +7,12 @@ import signal as _signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol, Union
+from typing import Union
 
 from ._descriptors import BytesSource, DescriptorSource, Source
+from .stdio import HasFileno
 
-__all__ = ["ExceptionPolicy", "HasFileno", "NotifAction"]
+__all__ = ["ExceptionPolicy", "NotifAction"]
 
 # The kinds of answers, as bindings/core/answer.go knows them.
 CONTINUE, ERRNO, RETURN, KILL_GROUP, KILL_PROCESS, PLACE_FD, SEND_FD, HOLD = range(8)
@@ -19,12 +20,6 @@ CONTINUE, ERRNO, RETURN, KILL_GROUP, KILL_PROCESS, PLACE_FD, SEND_FD, HOLD = ran
 # include/linux/err.h: what the kernel itself takes for an errno.
 _MAX_ERRNO = 4095
 _MAX_INT = 2**31 - 1
-
-
-class HasFileno(Protocol):
-    """An open file, socket or the like."""
-
-    def fileno(self) -> int: ...
 
 
 FileDescriptor = Union[int, HasFileno]

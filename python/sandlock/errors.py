@@ -1,7 +1,8 @@
 """The exceptions of the package.
 
-Every error that sandlock itself raises is a :class:`SandlockError`. Wrong arguments that any function would refuse are
-the built-in ``TypeError`` and ``ValueError``.
+Every error that sandlock itself raises is a :class:`SandlockError`, which is a RuntimeError. Wrong arguments that any
+function would refuse are the built-in ``TypeError`` and ``ValueError``, and a wait that is over is what ``subprocess``
+and ``asyncio`` raise then.
 """
 
 from __future__ import annotations

@@ -57,10 +57,10 @@ class Kernel:
         return tuple(Protection[each.name] for each in self.protections if not each.available)
 
     def __getitem__(self, name: str) -> Feature:
-        for feature in (*self.protections, *self.features):
-            if feature.name == name:
-                return feature
-        raise KeyError(name)
+        known = {feature.name: feature for feature in (*self.protections, *self.features)}
+        if name not in known:
+            raise KeyError(f"{name!r} is nothing that is looked for; these are: {', '.join(known)}")
+        return known[name]
 
     def __str__(self) -> str:
         abi = f"Landlock ABI {self.landlock_abi}" if self.landlock_abi else self.landlock

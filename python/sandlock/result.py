@@ -77,6 +77,7 @@ class Result(Shown):
     signal: int = -1
     """The signal that ended the command, or -1."""
     changes: list[Any] = field(default_factory=list)
+    """Always empty: for scripts that look at it. sandlock makes no branches of the file system."""
     handler_errors: list[HandlerFailure] = field(default_factory=HandlerFailures, repr=False)
     """What went wrong in handlers, in order; the first 10,000."""
     more_handler_errors: int = field(default=0, repr=False)
@@ -84,8 +85,8 @@ class Result(Shown):
     held: list[HeldCall] = field(default_factory=list, repr=False)
     """The calls that a handler held, and that nobody has answered."""
     limits: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """What has enforced each limit that the sandbox sets, by the name of its field: ``"rlimit"``, ``"affinity"``; see
-    docs/limits.md."""
+    """What has enforced each limit that the sandbox sets, by the name of its field: ``"rlimit"``, ``"affinity"``,
+    ``"cgroup"`` or ``"supervisor"``; see docs/limits.md."""
     exceeded: str | None = None
     """The limit, by the name of its field, that the tree was killed for; with another reason than KILLED, one that it
     turned out to have exceeded in its last moments. None: none."""

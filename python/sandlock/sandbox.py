@@ -18,7 +18,7 @@ from ._run import Run, Supervision
 from ._shown import Shown
 from ._terminal import interact
 from .actions import NotifAction
-from .errors import ChildError, HandlerError
+from .errors import ChildError, HandlerError, SandboxError
 from .handler import HandlerCtx
 from .pipeline import Stage
 from .process import Process
@@ -97,7 +97,9 @@ class Sandbox(Fields, Shown):
 
         Raises:
             PolicyError: the policy, the command or a registration is wrong. Nothing was started.
+            TypeError: an argument is of a wrong type; ValueError, of a wrong value. Nothing was started.
             ConfinementError: the kernel cannot enforce the policy. Nothing was started.
+            SandboxError: a command runs in this sandbox already, or starting or supervising this one failed.
             ChildError: with ``check=True``.
             HandlerError: with ``raise_handler_errors=True``.
         """
@@ -124,6 +126,9 @@ class Sandbox(Fields, Shown):
         """Do as :meth:`run` without blocking the event loop, which also awaits asynchronous handlers.
 
         Cancelling it kills the tree.
+
+        Raises:
+            SandlockError: as for :meth:`run`.
         """
         import asyncio  # here, because it is half of the package's import time
 
@@ -144,7 +149,11 @@ class Sandbox(Fields, Shown):
         *,
         handlers: HandlerSpec = (),
     ) -> Process:
-        """Start a command and return it while it runs. See :class:`Process`, and :meth:`run` for the arguments."""
+        """Start a command and return it while it runs. See :class:`Process`, and :meth:`run` for the arguments.
+
+        Raises:
+            SandlockError: the command was not started, for the same reasons as in :meth:`run`.
+        """
         streams = held(stdin, stdout, stderr)
         run = self._start(cmd, handlers, streams)
         run.independent = True
@@ -159,7 +168,11 @@ class Sandbox(Fields, Shown):
         *,
         handlers: HandlerSpec = (),
     ) -> AsyncProcess:
-        """Do as :meth:`popen` for asyncio: its event loop has the streams and awaits asynchronous handlers."""
+        """Do as :meth:`popen` for asyncio: its event loop has the streams and awaits asynchronous handlers.
+
+        Raises:
+            SandlockError: the command was not started, for the same reasons as in :meth:`run`.
+        """
         import asyncio  # see arun
 
         from .async_process import AsyncProcess
@@ -172,10 +185,22 @@ class Sandbox(Fields, Shown):
         return process
 
     def run_with_handlers(self, cmd: Command, handlers: HandlerSpec, name: str | None = None) -> Result:
-        """Run a command with handlers; the same as ``run(cmd, handlers=handlers)`` under another name."""
-        if name is not None:
-            check_name(name)
-        return self.run(cmd, handlers=handlers)
+        """Run a command with handlers; the same as ``run(cmd, handlers=handlers)`` under another name.
+
+        Args:
+            name: that of the sandbox during this run; None leaves it.
+
+        Raises:
+            SandlockError: as for :meth:`run`.
+        """
+        if name is None:
+            return self.run(cmd, handlers=handlers)
+        check_name(name)
+        own, self.name = self.name, name
+        try:
+            return self.run(cmd, handlers=handlers)
+        finally:
+            self.name = own
 
     def run_interactive(self, cmd: Command, *, handlers: HandlerSpec = ()) -> int:
         """Run a command with the host's own stdin, stdout and stderr, and return its exit code.
@@ -199,38 +224,46 @@ class Sandbox(Fields, Shown):
         return Stage(self, args)
 
     def create(self, cmd: Command, *, stdin: Input = None, handlers: HandlerSpec = ()) -> None:
-        """Make the process of a command, which stays just before executing the program until :meth:`start`."""
+        """Make the process of a command, which stays just before executing the program until :meth:`start`.
+
+        Raises:
+            SandlockError: the command was not started, for the same reasons as in :meth:`run`.
+        """
         self._spawn(cmd, stdin, handlers, waiting=True)
 
     def start(self) -> None:
         """Let the command of :meth:`create` go on.
 
         Raises:
-            RuntimeError: there is none.
+            SandboxError: there is none.
         """
         run = self._run
         if run is None or not run.waiting:
-            raise RuntimeError(f"cannot start in sandbox {self.name!r}: no command waits there; call create first")
+            raise SandboxError(f"cannot start in sandbox {self.name!r}: no command waits there; call create first")
         run.release()
 
     def spawn(self, cmd: Command, *, stdin: Input = None, handlers: HandlerSpec = ()) -> None:
-        """Start a command beside the host, with its output captured; :meth:`wait` returns its result."""
+        """Start a command beside the host, with its output captured; :meth:`wait` returns its result.
+
+        Raises:
+            SandlockError: the command was not started, for the same reasons as in :meth:`run`.
+        """
         self._spawn(cmd, stdin, handlers, waiting=False)
 
     def wait(self, timeout: float | None = None) -> Result:
         """Wait for the end of the command that was spawned, or created and started, and return the result.
 
         Raises:
-            RuntimeError: there is none.
+            SandboxError: there is none.
             subprocess.TimeoutExpired: it runs on after ``timeout`` seconds.
         """
         run = self._run
         if run is not None and run.waiting:
-            raise RuntimeError(f"cannot wait for sandbox {self.name!r}: its command waits itself; call start first")
+            raise SandboxError(f"cannot wait for sandbox {self.name!r}: its command waits itself; call start first")
         if run is not None and (self._spawned is None or self._spawned._run is not run):
-            raise RuntimeError(f"cannot wait for sandbox {self.name!r}: its command belongs to another call")
+            raise SandboxError(f"cannot wait for sandbox {self.name!r}: its command belongs to another call")
         if self._spawned is None:
-            raise RuntimeError(f"cannot wait for sandbox {self.name!r}: nothing was spawned in it")
+            raise SandboxError(f"cannot wait for sandbox {self.name!r}: nothing was spawned in it")
         result = self._spawned.wait(timeout)
         self._awaited = True
         return result
@@ -261,7 +294,7 @@ class Sandbox(Fields, Shown):
 
         Raises:
             NotifError: the kernel refuses the answer, such as a descriptor for a full table.
-            RuntimeError: the answer's descriptor was given before, or is closed.
+            SandboxError: the answer's descriptor was given before, or is closed.
         """
         run = self._run
         if run is None:
@@ -277,16 +310,24 @@ class Sandbox(Fields, Shown):
         as nobody has waited for it.
 
         Raises:
-            RuntimeError: nothing runs in the sandbox, or the command of a :class:`Process`.
+            SandboxError: nothing runs, or what runs is a :class:`Process`, which has this method itself.
         """
         self._running("kill").kill()
 
     def pause(self) -> None:
-        """Stop every process of the command that runs, by SIGSTOP."""
+        """Stop every process of the command that runs, by SIGSTOP.
+
+        Raises:
+            SandboxError: nothing runs, or what runs is a :class:`Process`, which has this method itself.
+        """
         self._running("pause").pause(True)
 
     def resume(self) -> None:
-        """Let every process go on, by SIGCONT."""
+        """Let every process go on, by SIGCONT.
+
+        Raises:
+            SandboxError: nothing runs, or what runs is a :class:`Process`, which has this method itself.
+        """
         self._running("resume").pause(False)
 
     def __enter__(self) -> Sandbox:
@@ -322,9 +363,9 @@ class Sandbox(Fields, Shown):
         if run is None and self._spawned is not None and not self._awaited:
             run = self._spawned._run  # it may end at any moment, of which the caller is told by wait alone
         if run is None:
-            raise RuntimeError(f"cannot {verb} sandbox {self.name!r}: nothing runs in it")
+            raise SandboxError(f"cannot {verb} sandbox {self.name!r}: nothing runs in it")
         if run.independent:
-            raise RuntimeError(f"cannot {verb} sandbox {self.name!r}: its command is a Process; {verb} that")
+            raise SandboxError(f"cannot {verb} sandbox {self.name!r}: its command is a Process; {verb} that")
         return run
 
     @property
@@ -360,7 +401,7 @@ class Sandbox(Fields, Shown):
         run = Run(self._supervision(handlers))
         try:
             if not run.claim(self._place):
-                raise RuntimeError(f"sandbox {self.name!r} is running a command already; use another instance")
+                raise SandboxError(f"sandbox {self.name!r} is running a command already; use another instance")
             run.start(request, loop)
             if streams.source is not None:
                 run.feed(streams.source)
@@ -374,7 +415,7 @@ class Sandbox(Fields, Shown):
         timeout = check_handler_timeout("handler_timeout", self.handler_timeout)
         threads = self.handler_threads
         if isinstance(threads, bool) or not isinstance(threads, int):
-            raise TypeError(f"handler_threads must be an int, not {type(threads).__name__}")
+            raise TypeError(f"handler_threads must be an int, not {threads!r}")
         if not 1 <= threads <= _MAX_THREADS:
             raise ValueError(f"handler_threads must be from 1 to {_MAX_THREADS}, not {threads}")
         chains = chains_of(handlers, self.on_exception, timeout)

@@ -26,6 +26,8 @@ class StdioMode(IntEnum):
 
 
 class HasFileno(Protocol):
+    """An open file, socket or the like."""
+
     def fileno(self) -> int: ...
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandlock import Handler, HandlerCtx, NotifAction, Sandbox
+from sandlock import Handler, HandlerCtx, NotifAction, Sandbox, SandboxError
 from tests.support.handlers import CONTINUE, Answer
 from tests.support.processes import MakeFifo
 from tests.support.sandboxes import tool_sandbox
@@ -101,7 +101,7 @@ def test_a_handler_may_run_another_sandbox(box: Sandbox) -> None:
 
 def test_a_handler_may_not_run_its_own_sandbox(box: Sandbox) -> None:
     result = box.run(["sh", "-c", "umask"], handlers=[("umask", Nested(box, Answer()), NotifAction.errno(1))])
-    assert {type(failure.exception) for failure in result.handler_errors} == {RuntimeError}
+    assert {type(failure.exception) for failure in result.handler_errors} == {SandboxError}
     assert "is running a command already" in str(result.handler_errors[0].exception)
 
 

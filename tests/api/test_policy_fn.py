@@ -288,3 +288,8 @@ def test_wrong_functions(function: Any, words: str, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=f"policy_fn.*{words}"):
         box.run(["touch", tmp_path / "started"])
     assert not (tmp_path / "started").exists()
+
+
+def test_what_is_no_address() -> None:
+    with pytest.raises(ValueError, match="restrict_network: 'foo' is no address; write text such as "):
+        PolicyContext().restrict_network(["foo"])

@@ -130,7 +130,7 @@ def test_check_here() -> None:
     assert str(kernel) == repr(kernel)
     with pytest.raises(AttributeError):
         kernel.landlock_abi = 1  # type: ignore[misc]
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match=r"nothing.* is nothing that is looked for; these are: FS_REFER, "):
         kernel["nothing"]
 
 

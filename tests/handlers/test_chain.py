@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandlock import Handler, HandlerCtx, NotifAction, Result, Sandbox
-from tests.support.handlers import CONTINUE, Answer
+from tests.support.handlers import CONTINUE, Answer, Do
 
 UMASK = ["sh", "-c", "umask"]
 
@@ -109,6 +109,14 @@ def test_run_with_handlers(box: Sandbox) -> None:
     handler = Answer(NotifAction.returns(0o123))
     assert box.run_with_handlers(UMASK, [("umask", handler)]).stdout == b"0123\n"
     assert box.run_with_handlers(UMASK, handlers=[("umask", handler)], name="named").stdout == b"0123\n"
+    names: list[str | None] = []
+
+    def note(ctx: HandlerCtx) -> NotifAction:
+        names.append(box.name)
+        return CONTINUE
+
+    assert box.run_with_handlers(UMASK, [("umask", Do(note))], "named").success
+    assert (names[0], box.name != "named") == ("named", True)
     assert box.run_with_handlers(["echo", "hello"], []).stdout == b"hello\n"
     assert box.run_with_handlers(["/nonexistent"], [("umask", handler)]).exit_code == 127
 

@@ -15,7 +15,7 @@ from typing import Any, Callable
 
 import pytest
 
-from sandlock import Handler, HandlerCtx, NotifAction, Sandbox
+from sandlock import Handler, HandlerCtx, NotifAction, Sandbox, SandboxError
 from tests.support.handlers import Answer, Do
 from tests.support.processes import open_fds
 from tests.support.programs import Program
@@ -149,7 +149,7 @@ def test_closed_by_its_owner_before_it_is_given(open_box: Sandbox, opens: Path) 
 
     result = open_box.run([opens, str(TIMES), "close"], handlers=[("openat2", Do(handle))], check=True)
     assert result.stdout.split() == [b"0", b"%d" % TIMES, b"%d" % errno.EIO]
-    assert {type(failure.exception) for failure in result.handler_errors} == {RuntimeError}
+    assert {type(failure.exception) for failure in result.handler_errors} == {SandboxError}
     for fd in strangers:
         os.close(fd)  # it is open still
 
@@ -173,5 +173,5 @@ def test_an_object_whose_descriptor_changes(open_box: Sandbox, opens: Path) -> N
 
     result = open_box.run([opens, "1", "close"], handlers=[("openat2", Do(handle))], check=True)
     assert result.stdout.split() == [b"0", b"1", b"%d" % errno.EIO]
-    assert [type(failure.exception) for failure in result.handler_errors] == [RuntimeError]
+    assert [type(failure.exception) for failure in result.handler_errors] == [SandboxError]
     os.close(made[0]._fd)

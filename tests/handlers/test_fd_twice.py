@@ -15,7 +15,7 @@ from typing import Any, Callable
 
 import pytest
 
-from sandlock import HandlerCtx, NotifAction, Result, Sandbox
+from sandlock import HandlerCtx, NotifAction, Result, Sandbox, SandboxError
 from sandlock._request import StrPath
 from tests.support.handlers import CONTINUE, Answer, Do
 from tests.support.processes import PATIENCE, open_fds
@@ -58,7 +58,7 @@ def two_calls(box: Sandbox, stepper: Path, handle: Callable[[HandlerCtx], NotifA
     call = number("getppid")
     result = box.run([stepper, call, ",", call], handlers=[("getppid", Do(handle))], check=True)
     assert [line.split()[:2] for line in result.stdout.splitlines()] == [[b"3", b"0"], [b"-1", b"5"]]
-    assert [type(failure.exception) for failure in result.handler_errors] == [RuntimeError]
+    assert [type(failure.exception) for failure in result.handler_errors] == [SandboxError]
     return result
 
 
@@ -131,7 +131,7 @@ def all_calls(box: Sandbox, stepper: Path, *handles: Callable[[HandlerCtx], Noti
     result = box.run(command, handlers=list(zip(calls, map(Do, handles))), check=True)
     others = [[b"-1", b"%d" % errno.EIO]] * (len(calls) - 1)
     assert [line.split()[:2] for line in result.stdout.splitlines()] == [[b"3", b"0"], *others]
-    assert [type(failure.exception) for failure in result.handler_errors] == [RuntimeError] * len(others)
+    assert [type(failure.exception) for failure in result.handler_errors] == [SandboxError] * len(others)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=repr)

@@ -206,8 +206,8 @@ def test_each_call_is_recorded(box: Sandbox, caplog: pytest.LogCaptureFixture) -
 
 
 WRONG: dict[str, tuple[Any, type[Exception], str]] = {
-    "text": ("1", TypeError, "must be a number of seconds, not str"),
-    "bool": (True, TypeError, "must be a number of seconds, not bool"),
+    "text": ("1", TypeError, "must be a number of seconds, not '1'"),
+    "bool": (True, TypeError, "must be a number of seconds, not True"),
     "negative": (-1, ValueError, "-1"),
     "zero": (0, ValueError, "must be more than 0 seconds; None is for ever"),
     "nan": (float("nan"), ValueError, "nan"),

@@ -50,7 +50,8 @@ def test_further_calls_fail(box: Sandbox) -> None:
     [
         (lambda: FaultHandler(0), ValueError, "errno: value must be from 1"),
         (lambda: FaultHandler(5, first=0), ValueError, "first must be an int from 1 on, not 0"),
-        (lambda: FaultHandler(5, count=True), ValueError, "count must be an int from 1 on, not True"),
+        (lambda: FaultHandler(5, first="1"), TypeError, "first must be an int from 1 on, not '1'"),  # type: ignore[arg-type]
+        (lambda: FaultHandler(5, count=True), TypeError, "count must be an int from 1 on, not True"),
         (lambda: FaultHandler(5, delay=-1), ValueError, "delay must be finite and not negative, not -1"),
         (lambda: RateLimitHandler(0), ValueError, "per_second must be more than 0"),
         (lambda: RateLimitHandler("1"), TypeError, "per_second must be a number, not '1'"),  # type: ignore[arg-type]

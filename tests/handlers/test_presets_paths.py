@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -239,3 +240,10 @@ def test_calls_that_are_left_to_the_kernel(box: Sandbox, acts: Path, folder: Pat
         calls: list[Call] = [("chdir", "private"), ("chdir", "public/tofolder"), ("chdir", "public"), ("chdir", 1)]
         got = [found.error for found in act(box, acts, calls, handlers=[("chdir", handler)])]
         assert got == [refused, refused, "", "EFAULT" if preset == "deny" else refused]
+
+
+@pytest.mark.parametrize("kind", [PathAllowHandler, PathDenyHandler])
+@pytest.mark.parametrize(("most", "error"), [("x", TypeError), (True, TypeError), (0, ValueError)])
+def test_wrong_lengths(kind: Any, most: object, error: type[Exception]) -> None:
+    with pytest.raises(error, match=f"max_len must be .*, not {most!r}"):
+        kind(["/x"], max_len=most)

@@ -216,3 +216,8 @@ def test_a_file_that_is_no_json(kept: Path) -> None:
     kept.write_bytes(b"\x80cposix\nsystem\n")
     with pytest.raises(ValueError, match="no recording"):
         ReplayHandler(kept)
+
+
+def test_paths_that_are_no_list() -> None:
+    with pytest.raises(TypeError, match="paths must be a list of str, not 5"):
+        RecordHandler(paths=5)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ __all__ = ["add_parser", "complete"]
 
 _EXAMPLES = """  eval "$(sandlock completion bash)"           in ~/.bashrc
   eval "$(sandlock completion zsh)"            in ~/.zshrc, after compinit
-  sandlock completion fish | source            in ~/.config/fish/config.fish
+  sandlock completion fish > ~/.config/fish/completions/sandlock.fish
 
 It needs argcomplete: pip install 'sandlock[cli]'
 """

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from .._denied import is_beneath
 from ..audit import IPC_CALLS, OPENS, Audit, Call
 from ..sandbox import Sandbox
 
@@ -118,7 +119,7 @@ def _outermost(paths: set[str]) -> set[str]:
 
 
 def is_within(path: str, folders: Iterable[str]) -> bool:
-    return any(path == folder or path.startswith(f"{folder.rstrip('/')}/") for folder in folders)
+    return any(is_beneath(path, folder) for folder in folders)
 
 
 def _peers(record: Audit) -> Iterator[str]:

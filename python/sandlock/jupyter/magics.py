@@ -15,7 +15,7 @@ from ..cli.policy import add_command, add_flags, command_of, is_empty, sandbox_o
 from ..errors import PolicyError
 from ..stdio import StdioMode
 from .follow import follow
-from .running import Shown, cell_sandbox, run_cell
+from .running import LastValue, cell_sandbox, run_cell
 
 __all__ = ["SandlockMagics"]
 
@@ -25,7 +25,7 @@ class SandlockMagics(Magics):  # type: ignore[misc,unused-ignore]
     """What ``%load_ext sandlock`` adds."""
 
     @cell_magic  # type: ignore[untyped-decorator,unused-ignore]
-    def sandlock(self, line: str, cell: str) -> Shown | None:
+    def sandlock(self, line: str, cell: str) -> LastValue | None:
         """Run the cell in a sandboxed interpreter, with a new temporary folder as its working directory.
 
         %%sandlock [-i NAME,...] [-o NAME,...] [-r PATH] [-w PATH] [--net RULE] [--timeout S] [--profile NAME] [--audit]

@@ -34,7 +34,7 @@ class CellError(Exception):
         return self._traceback.splitlines()
 
 
-class Shown:
+class LastValue:
     """What the last expression of a cell was, of which only the representation came back."""
 
     def __init__(self, text: str) -> None:
@@ -77,7 +77,7 @@ def run_cell(
     timeout: float | None,
     updates: bool,
     audit: bool,
-) -> tuple[dict[str, object], Shown | None]:
+) -> tuple[dict[str, object], LastValue | None]:
     """Run a cell, its output streamed to sys.stdout and sys.stderr.
 
     Args:
@@ -118,7 +118,7 @@ def _text(told: object) -> str:
     return str(told).encode("utf-8", "backslashreplace").decode()
 
 
-def _checked(data: bytes, out: Sequence[str]) -> tuple[dict[str, object], Shown | None]:
+def _checked(data: bytes, out: Sequence[str]) -> tuple[dict[str, object], LastValue | None]:
     """Return what an answer says; whoever wrote it may have been hostile."""
     if len(data) > _MOST:
         raise CellError(f"what the cell wants to hand out takes more than {_MOST >> 20} MiB")
@@ -126,7 +126,7 @@ def _checked(data: bytes, out: Sequence[str]) -> tuple[dict[str, object], Shown 
         answer = json.loads(data)
         if "error" in answer:
             raise CellError(_text(answer["error"]), _text(answer["traceback"]))
-        shown = None if answer["shown"] is None else Shown(_text(answer["shown"]))
+        shown = None if answer["shown"] is None else LastValue(_text(answer["shown"]))
         return {name: decode(name, answer["values"][name]) for name in out}, shown
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise CellError(f"the answer of the sandboxed interpreter is malformed: {error!r}") from None

@@ -139,8 +139,10 @@ class RateLimitHandler(Handler):
 
 
 def _check_positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be an int from 1 on, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int from 1 on, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be an int from 1 on, not {value}")
     return value
 
 

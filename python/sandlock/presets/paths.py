@@ -49,6 +49,10 @@ class _PathHandler(PerformingHandler):
     _every_variant = True
 
     def __init__(self, patterns: object, name: str, errno: int, max_len: int) -> None:
+        if isinstance(max_len, bool) or not isinstance(max_len, int):
+            raise TypeError(f"max_len must be an int, not {max_len!r}")
+        if max_len < 1:
+            raise ValueError(f"max_len must be from 1 on, not {max_len}")
         self._patterns = _with_real_folders(name, patterns)
         self._refusal = NotifAction.errno(errno)
         self._max_len = max_len
@@ -113,6 +117,11 @@ class PathDenyHandler(_PathHandler):
     """Fails calls whose path matches one of the ``fnmatch`` patterns ``deny``, as it is written or by what it leads to.
 
     A call whose path cannot be read goes on to the error that the kernel has for that.
+
+    Args:
+        errno: what they fail with.
+        max_len: how many bytes are read of the path of a call that cannot be performed, such as execve; a longer one
+            goes on.
     """
 
     def __init__(self, deny: Sequence[str], errno: int = _errno.EPERM, max_len: int = 4096) -> None:
@@ -132,6 +141,10 @@ class PathAllowHandler(_PathHandler):
     """Fails calls whose path leads to what matches none of the ``fnmatch`` patterns ``allow``.
 
     So do those whose path cannot be read, or is longer than ``max_len``.
+
+    Args:
+        errno: what they fail with.
+        max_len: how many bytes a path may have.
     """
 
     def __init__(self, allow: Sequence[str], errno: int = _errno.EACCES, max_len: int = 4096) -> None:

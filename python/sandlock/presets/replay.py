@@ -7,10 +7,10 @@ import errno
 import fnmatch
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from .._opens import open_flags
-from .._process import open_file
+from .._process import AT_FDCWD, open_file
 from .._syscalls import folder_argument, name_of, numbers_of
 from .._transfer import transfer
 from ..actions import NotifAction
@@ -65,8 +65,8 @@ class _SubjectHandler(Handler):
         if not path.startswith("/"):
             assert call.path is not None
             argument = folder_argument(ctx.syscall_nr, call.path)
-            folder = _AT_FDCWD if argument is None else ctx.args[argument] & 0xFFFFFFFF
-            if folder == _AT_FDCWD:
+            folder = AT_FDCWD if argument is None else ctx.args[argument] & 0xFFFFFFFF
+            if folder == AT_FDCWD:
                 base = ctx.cwd
             else:
                 base = self._open_subject(ctx, folder) or open_file(ctx.pid, folder) or ""
@@ -88,9 +88,6 @@ class _SubjectHandler(Handler):
         self._opened[status.st_dev, status.st_ino] = subject
 
 
-_AT_FDCWD = 0xFFFFFF9C  # -100 as the 32 bits that the kernel looks at
-
-
 class RecordHandler(_SubjectHandler):
     """Keeps what calls give: their results, and what they write to the child's memory. Give ``registrations``.
 
@@ -107,7 +104,8 @@ class RecordHandler(_SubjectHandler):
         if syscalls is None:
             syscalls = file_syscalls()
         for name, values in (("paths", paths), ("syscalls", syscalls)):
-            if isinstance(values, (str, bytes)) or not all(isinstance(value, str) for value in values):
+            is_list = isinstance(values, Iterable) and not isinstance(values, (str, bytes))
+            if not is_list or not all(isinstance(value, str) for value in values):
                 raise TypeError(f"{name} must be a list of str, not {values!r}")
         for syscall in syscalls:
             served(syscall)

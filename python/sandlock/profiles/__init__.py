@@ -1,7 +1,7 @@
 """Profiles: policies in TOML files.
 
 A name is looked for in ``~/.config/sandlock/profiles``, then among the built-in profiles: ``gcc`` (also make), ``git``,
-``node``, ``pytest`` and ``python``. docs/profiles.md has the format.
+``node``, ``pytest``, ``python`` and ``tools``. docs/profiles.md has the format.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandlock import Sandbox, SandlockError
+from sandlock import PolicyError, Sandbox, SandlockError
 from sandlock._folders import TemporaryFolder
 from sandlock._printable import printable
 from sandlock.audit import Audit
@@ -128,6 +128,12 @@ class SandboxedTests:
         return nextitem.nodeid if other == policy else None
 
     def _start(self, policy: Policy, item: pytest.Item) -> Interpreter:
+        for name, paths in (("readable", policy.readable), ("writable", policy.writable)):
+            for path in paths:
+                if not os.path.lexists(path):
+                    raise PolicyError(
+                        f"{name} of the sandlock marker: {path} does not exist; make it before the tests run"
+                    )
         if self._folder is None:
             self._folder = TemporaryFolder()
         self._started += 1
