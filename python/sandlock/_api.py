@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._confine import confine
 from ._version import __version__
 from .actions import ExceptionPolicy, NotifAction
-from .errors import (
+from .exceptions import (
     BranchConflictError,
     BranchError,
     ChildError,

@@ -16,7 +16,7 @@ from ._extension import core
 from ._held import HeldCalls
 from ._threads import Thread, start
 from .actions import ERRNO, HOLD
-from .errors import SandboxError
+from .exceptions import SandboxError
 from .handler import HandlerCtx
 
 __all__ = ["LoopSide"]

@@ -11,7 +11,7 @@ from ._rules import action_for
 from ._syscalls import number_of
 from ._variants import warn_of_variants
 from .actions import ExceptionPolicy, NotifAction, is_constant
-from .errors import PolicyError
+from .exceptions import PolicyError
 from .handler import Handler, OnException
 
 __all__ = ["Chain", "HandlerSpec", "Link", "chains_of", "check_handler_timeout", "check_on_exception", "check_timeout"]

@@ -14,7 +14,7 @@ from ._extension import core
 from ._fields import Fields
 from ._policy import policy_of
 from ._request import shown
-from .errors import ConfinementError, ForkError, PolicyError, from_core
+from .exceptions import ConfinementError, ForkError, PolicyError, from_core
 from .kernel import note_degraded
 from .protection import Protection
 from .sandbox import Sandbox

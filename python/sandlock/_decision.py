@@ -11,7 +11,7 @@ from ._chain import Chain, Link
 from ._extension import core
 from ._rules import action_for
 from .actions import CONTINUE, NotifAction
-from .errors import NotifError, OverError, from_core
+from .exceptions import NotifError, OverError, from_core
 from .handler import HandlerCtx
 from .result import HandlerFailure
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .errors import SandboxError
+from .exceptions import SandboxError
 
 __all__ = ["BytesSource", "DescriptorSource", "Source"]
 

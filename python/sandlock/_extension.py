@@ -13,7 +13,7 @@ import resource
 from collections.abc import Iterator
 from types import ModuleType
 
-from .errors import ForkError
+from .exceptions import ForkError
 
 __all__ = ["core"]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ._extension import core
-from .errors import NotifError, from_core
+from .exceptions import NotifError, from_core
 
 __all__ = ["ChildMemory", "Frame", "Performed", "Slot", "Transferred"]
 

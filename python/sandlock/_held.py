@@ -10,7 +10,7 @@ from ._chain import Chain
 from ._decision import Failures, discard, tell
 from ._extension import core
 from .actions import HOLD, NotifAction
-from .errors import NotifError, OverError, from_core
+from .exceptions import NotifError, OverError, from_core
 from .handler import HandlerCtx
 from .result import HeldCall
 

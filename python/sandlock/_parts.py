@@ -14,7 +14,7 @@ from ._extension import core
 from ._frame import Frame
 from ._threads import GRACE
 from ._workers import Workers
-from .errors import from_core
+from .exceptions import from_core
 
 if TYPE_CHECKING:
     from ._async import LoopSide

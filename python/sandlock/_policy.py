@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._request import mapping, moment, plain, ports, shown, text, texts
-from .errors import PolicyError
+from .exceptions import PolicyError
 from .protection import Protection
 
 if TYPE_CHECKING:

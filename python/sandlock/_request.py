@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, Union
 
-from .errors import PolicyError
+from .exceptions import PolicyError
 
 __all__ = ["Command", "StrPath", "command_arguments", "encode", "environment", "text"]
 

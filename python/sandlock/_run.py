@@ -23,7 +23,7 @@ from ._serving import Serving
 from ._threads import GRACE
 from ._workers import Workers
 from .actions import NotifAction
-from .errors import OverError, SandboxError, SandlockError, from_core
+from .exceptions import OverError, SandboxError, SandlockError, from_core
 from .handler import HandlerCtx
 from .kernel import degraded
 from .protection import Protection

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 from ._extension import core
-from .errors import PolicyError, from_core
+from .exceptions import PolicyError, from_core
 
 __all__ = [
     "folder_argument",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._footer import Footer, Lines
 from ._threads import TICK
-from .errors import SandboxError
+from .exceptions import SandboxError
 from .stdio import Stdio, held
 
 if TYPE_CHECKING:

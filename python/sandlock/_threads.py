@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from .errors import SandboxError
+from .exceptions import SandboxError
 
 __all__ = ["GRACE", "TICK", "Thread", "start"]
 

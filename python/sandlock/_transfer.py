@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ._extension import core
 from ._frame import Transferred
 from .context import HandlerCtx
-from .errors import NotifError
+from .exceptions import NotifError
 
 if TYPE_CHECKING:
     import asyncio

@@ -17,7 +17,7 @@ from ._frame import Frame, Slot
 from ._held import HeldCalls
 from ._threads import Thread, start
 from .actions import HOLD, RETURN, NotifAction
-from .errors import SandboxError
+from .exceptions import SandboxError
 from .handler import HandlerCtx
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from ._shown import Shown
 from ._syscalls import path_arguments, path_calls
 from .actions import ExceptionPolicy, NotifAction
 from .context import HandlerCtx
-from .errors import NotifError, SandboxError
+from .exceptions import NotifError, SandboxError
 from .handler import Handler
 
 if TYPE_CHECKING:

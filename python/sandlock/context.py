@@ -14,7 +14,7 @@ from ._frame import ChildMemory, Performed
 from ._process import ResolvedPath, resolve
 from ._syscalls import folder_argument, path_argument, path_arguments, performable_paths
 from .actions import SEND_FD, NotifAction
-from .errors import NotifError
+from .exceptions import NotifError
 
 __all__ = ["HandlerCtx", "ResolvedPath"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ._extension import core
 from ._shown import aligned
-from .errors import LandlockUnavailableError, from_core
+from .exceptions import LandlockUnavailableError, from_core
 from .protection import Protection
 
 __all__ = ["Feature", "Kernel", "check", "degraded", "landlock_abi_version", "min_landlock_abi", "note_degraded"]

@@ -19,7 +19,7 @@ from ._request import StrPath
 from ._syscalls import name_of, numbers_of
 from .actions import NotifAction
 from .context import HandlerCtx
-from .errors import NotifError, from_core
+from .exceptions import NotifError, from_core
 from .handler import Handler, OnException
 
 __all__ = ["PolicyContext", "PolicyFn", "SyscallEvent", "policy_chains"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ._extension import core
 from ._request import ports as texts_of
-from .errors import from_core
+from .exceptions import from_core
 
 __all__ = ["parse_ports"]
 

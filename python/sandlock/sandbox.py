@@ -18,7 +18,7 @@ from ._run import Run, Supervision
 from ._shown import Shown
 from ._terminal import interact
 from .actions import NotifAction
-from .errors import ChildError, HandlerError, SandboxError
+from .exceptions import ChildError, HandlerError, SandboxError
 from .handler import HandlerCtx
 from .pipeline import Stage
 from .process import Process

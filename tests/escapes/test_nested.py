@@ -105,7 +105,7 @@ def test_what_a_filter_of_the_host_refuses_is_an_error() -> None:
 INNER = """
     import sys
     from sandlock import Handler, NotifAction
-    from sandlock.errors import SandlockError
+    from sandlock.exceptions import SandlockError
     from tests.support.sandboxes import tool_sandbox
 
     secret, handlers = sys.argv[1], sys.argv[2] == "handlers"

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from ..errors import SandlockError
+from ..exceptions import SandlockError
 from . import audit, check, completion, learn, profile, run, running
 
 __all__ = ["main"]

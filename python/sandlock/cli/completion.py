@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from ..errors import SandlockError
+from ..exceptions import SandlockError
 from .parsers import add_parser as add
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._writable import check_writable
-from ..errors import SandlockError
+from ..exceptions import SandlockError
 from ..profiles import write_profile
 from ..sandbox import Sandbox
 from .audit import Observation, everything

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._chain import check_timeout
-from ..errors import PolicyError
+from ..exceptions import PolicyError
 from ..profiles import list_profiles, read_profile
 from ..sandbox import Sandbox
 from .parsers import complete_with

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ..errors import ConfinementError, PolicyError
+from ..exceptions import ConfinementError, PolicyError
 from ..profiles import check_policy, list_profiles, read_profile, write_profile
 from ..sandbox import Sandbox
 from .parsers import add_parser as add

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._printable import printable
-from ..errors import PolicyError
+from ..exceptions import PolicyError
 from ..profiles import write_profile
 from ..sandbox import Sandbox
 from .parsers import add_parser as add

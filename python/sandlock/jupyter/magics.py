@@ -12,7 +12,7 @@ from IPython.core.magic_arguments import MagicArgumentParser
 from ..audit import Audit
 from ..cli.audit import everything
 from ..cli.policy import add_command, add_flags, command_of, is_empty, sandbox_of, timeout_of
-from ..errors import PolicyError
+from ..exceptions import PolicyError
 from ..stdio import StdioMode
 from .follow import follow
 from .running import LastValue, cell_sandbox, run_cell

@@ -14,7 +14,7 @@ from .._process import process
 from .._syscalls import number_of, performable_paths
 from ..actions import ExceptionPolicy, NotifAction
 from ..context import HandlerCtx, ResolvedPath
-from ..errors import NotifError
+from ..exceptions import NotifError
 from ..handler import Handler
 from .watch import arguments_of
 

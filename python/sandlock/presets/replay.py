@@ -15,7 +15,7 @@ from .._syscalls import folder_argument, name_of, numbers_of
 from .._transfer import transfer
 from ..actions import NotifAction
 from ..context import HandlerCtx, _answer_with
-from ..errors import NotifError, SandboxError
+from ..exceptions import NotifError, SandboxError
 from ..handler import Handler
 from ._recording import REFUSED, Entry, Recording, Served, file_syscalls, served
 

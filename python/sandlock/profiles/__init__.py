@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .._extension import core
 from .._policy import policy_of
 from .._request import StrPath, command_arguments, text
-from ..errors import from_core
+from ..exceptions import from_core
 from ..protection import Protection
 
 if TYPE_CHECKING:
