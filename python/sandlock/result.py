@@ -62,7 +62,7 @@ class HeldCall(NamedTuple):
     """The six argument registers."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Result(Shown):
     """What is left of a command. ``success`` means exit code 0."""
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..audit import Audit
 from ..process import Process
@@ -79,9 +80,7 @@ class _Follower:
                 self.interrupt()
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                result = self._process.wait()
-                result.reason = ExitReason.TIMEOUT
-                return result
+                return replace(self._process.wait(), reason=ExitReason.TIMEOUT)
 
     def close(self) -> None:
         self._selector.close()
