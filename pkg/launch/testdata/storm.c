@@ -45,13 +45,17 @@ int main(int argc, char **argv)
 	(void)argc;
 	seconds = (unsigned)atoi(argv[1]);
 	/* The limit does not count for root. */
-	struct rlimit most = {MOST, MOST};
+	struct rlimit most;
+	if (getrlimit(RLIMIT_NPROC, &most))
+		return 1;
+	most.rlim_cur = most.rlim_max = most.rlim_max < MOST ? most.rlim_max : MOST;
+	int staying = most.rlim_max * STAYING / MOST;
 	if (setrlimit(RLIMIT_NPROC, &most) || (geteuid() == 0 && setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED)))
 		return 1;
 	char *stacks = mmap(NULL, (STAYING + 2 * MAKERS) * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (stacks == MAP_FAILED)
 		return 2;
-	for (int i = 0; i < STAYING; i++)
+	for (int i = 0; i < staying; i++)
 		if (clone(stay, stacks += STACK, CLONE_VM | CLONE_PARENT | SIGCHLD, NULL) < 0)
 			return 3;
 	for (int i = 0; i < MAKERS; i++, stacks += 2 * STACK)
