@@ -187,10 +187,10 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
     "none": (0, ValueError, "from 1 to 1024, not 0"),
     "negative": (-1, ValueError, "not -1"),
     "many": (1025, ValueError, "not 1025"),
-    "text": ("8", TypeError, "must be an int, not str"),
-    "bool": (True, TypeError, "must be an int, not bool"),
-    "float": (8.0, TypeError, "must be an int, not float"),
-    "None": (None, TypeError, "must be an int, not NoneType"),
+    "text": ("8", TypeError, "must be an int, not '8'"),
+    "bool": (True, TypeError, "must be an int, not True"),
+    "float": (8.0, TypeError, "must be an int, not 8.0"),
+    "None": (None, TypeError, "must be an int, not None"),
 }
 
 

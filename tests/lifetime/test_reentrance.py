@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sandlock import ExitReason, Handler, HandlerCtx, NotifAction, Sandbox
+from sandlock import ExitReason, Handler, HandlerCtx, NotifAction, Sandbox, SandboxError
 from tests.support.handlers import CONTINUE, Do
 from tests.support.sandboxes import tool_sandbox
 
@@ -19,7 +19,7 @@ def test_running_in_ones_own_sandbox(box: Sandbox) -> None:
 
     result = box.run(ECHO, handlers=[("umask", Do(run))])
     assert result.reason == ExitReason.KILLED
-    assert {type(failure.exception) for failure in result.handler_errors} == {RuntimeError}
+    assert {type(failure.exception) for failure in result.handler_errors} == {SandboxError}
     assert "use another instance" in str(result.handler_errors[0].exception)
 
 

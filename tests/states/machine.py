@@ -18,7 +18,7 @@ from typing import Any, Callable
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from sandlock import ExitReason, NotifAction, PolicyError, Process, Result, StdioMode
+from sandlock import ExitReason, NotifAction, PolicyError, Process, Result, SandboxError, StdioMode
 from tests.states.commands import COMMANDS, Command
 from tests.support.footprint import Footprint
 from tests.support.processes import Watched
@@ -68,6 +68,7 @@ class Machine(RuleBasedStateMachine):
         self.box = tool_sandbox()
         self.current: Running | None = None  # in the sandbox; it may be over unless it stays
         self.spawned: Running | None = None  # what wait is about
+        self.awaited = False  # whether it has told of its end
         self.processes: list[tuple[Process, Running]] = []
 
     # What a step gives: a value, or the class of an exception.
@@ -80,12 +81,12 @@ class Machine(RuleBasedStateMachine):
             return future.result(PATIENCE)
         except concurrent.futures.TimeoutError:
             raise AssertionError(f"it hangs for {PATIENCE} seconds") from None
-        except (RuntimeError, Timeout) as error:
+        except (SandboxError, Timeout) as error:
             return type(error)
 
     def occupied(self, outcome: Any) -> bool:
         """Check what came of starting something, and say whether the place was taken."""
-        if outcome is RuntimeError:
+        if outcome is SandboxError:
             assert self.current is not None, "it refuses to run in an idle sandbox"
             return True
         assert not isinstance(outcome, type), outcome
@@ -99,6 +100,7 @@ class Machine(RuleBasedStateMachine):
         function = self.box.create if held else self.box.spawn
         if not self.occupied(self.call(function, command.args, handlers=command.handlers)):
             self.current = self.spawned = Running(command, waiting=held)
+            self.awaited = False
 
     @rule()
     def start(self) -> None:
@@ -107,17 +109,18 @@ class Machine(RuleBasedStateMachine):
             assert outcome is None
             self.current.waiting = False
         elif self.current is None or not self.current.waiting:
-            assert outcome is RuntimeError, outcome
+            assert outcome is SandboxError, outcome
         elif outcome is None:
             self.current.waiting = False
 
     @rule()
     def wait(self) -> None:
         outcome = self.call(self.box.wait, MOMENT)
+        self.awaited |= isinstance(outcome, Result)
         if self.spawned is None or (self.current is not None and self.current.waiting and self.current.stays):
-            assert outcome is RuntimeError, outcome
+            assert outcome is SandboxError, outcome
         elif self.current is not None and self.current.stays:
-            assert outcome is (Timeout if self.current is self.spawned else RuntimeError), outcome
+            assert outcome is (Timeout if self.current is self.spawned else SandboxError), outcome
         elif self.current is None:
             self.check(outcome, self.spawned)
         elif isinstance(outcome, Result):
@@ -127,12 +130,14 @@ class Machine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(["kill", "pause", "resume"]))
     def control(self, name: str) -> None:
         outcome = self.call(getattr(self.box, name))
-        if self.current is None or self.current.independent:
-            assert outcome is RuntimeError, outcome
+        unseen = self.spawned is not None and not self.awaited  # that it has ended is told by wait alone
+        if self.current is None or (self.current.independent and not self.current.stays):
+            assert outcome is SandboxError or (unseen and outcome is None), outcome
+        elif self.current.independent:
+            assert outcome is SandboxError, outcome
         elif self.current.stays:
             assert outcome is None, outcome
-        if outcome is None and name == "kill":
-            assert self.current is not None
+        if outcome is None and name == "kill" and self.current is not None and not self.current.independent:
             self.current.ending = True
 
     @rule(command=commands)
@@ -273,7 +278,7 @@ class Machine(RuleBasedStateMachine):
         futures = [self.pool.submit(calls.get(name) or getattr(box, name)) for name in names]
         for future in futures:
             outcome = self.result(future)
-            assert outcome in (None, RuntimeError, Timeout) or isinstance(outcome, (Result, Process)), outcome
+            assert outcome in (None, SandboxError, Timeout) or isinstance(outcome, (Result, Process)), outcome
         self.leave()
 
     def end(self, process: Process) -> None:
