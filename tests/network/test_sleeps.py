@@ -121,7 +121,8 @@ def test_a_socket_that_lingers(make_server: MakeServer, call: str) -> None:
     """The host's duplicate is the last descriptor of a connection that waits for its peer at the end (SO_LINGER)."""
     server = make_server("127.0.0.1")
     script = """
-wait = {"sendto": lambda: stream.sendto(b"x", ("127.0.0.1", int(sys.argv[1]))), "recvfrom": lambda: stream.recv(9)}
+much = bytes(1 << 24)  # for there may be room for a little again
+wait = {"sendto": lambda: stream.sendto(much, ("127.0.0.1", int(sys.argv[1]))), "recvfrom": lambda: stream.recv(9)}
 threading.Thread(target=wait[sys.argv[2]], daemon=True).start()
 sys.stdin.readline()
 os.close(stream.fileno())
