@@ -2,7 +2,6 @@ package limits
 
 import (
 	"errors"
-	"io/fs"
 	"slices"
 	"sync"
 	"time"
@@ -206,7 +205,5 @@ func (f *Forks) recount() error {
 // isBack reports whether a task has come back from a fork that it was granted: it is gone, or sleeps. In a fork a task
 // runs, or waits for the kernel (D).
 func isBack(task int) bool {
-	p := process{pid: task}
-	err := p.read()
-	return errors.Is(err, fs.ErrNotExist) || err == nil && p.state != 'R' && p.state != 'D'
+	return isGoneOr(task, func(p process) bool { return p.state != 'R' && p.state != 'D' })
 }

@@ -39,10 +39,13 @@ func (p process) loading() bool { return p.flags&0x40 != 0 }
 // but root may look at what has no memory any more, such as a zombie.
 func (p process) ending() bool { return p.flags&0x4 != 0 }
 
-func isEnding(task int) bool {
+func isEnding(task int) bool { return isGoneOr(task, process.ending) }
+
+// isGoneOr reports whether there is no such task any more, or something holds for it.
+func isGoneOr(task int, holds func(process) bool) bool {
 	p := process{pid: task}
 	err := p.read()
-	return errors.Is(err, fs.ErrNotExist) || err == nil && p.ending()
+	return errors.Is(err, fs.ErrNotExist) || err == nil && holds(p)
 }
 
 // seenBy is a thread by which the memory and the files of a process can be seen: the first one, unless it has ended

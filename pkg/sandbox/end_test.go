@@ -1,7 +1,6 @@
 package sandbox_test
 
 import (
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -10,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandlock/pkg/proc"
 	"sandlock/pkg/sandbox"
 )
 
@@ -221,18 +221,16 @@ func TestKillWhileTheReaperIsBusy(t *testing.T) {
 	}
 }
 
-// statusOf is a line of proc_pid_status(5).
+// statusOf is the first value of a line of proc_pid_status(5).
 func statusOf(t *testing.T, pid int, name string) string {
 	t.Helper()
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	status, err := proc.ReadStatus(pid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
-		if value, found := strings.CutPrefix(line, name+":"); found {
-			return strings.TrimSpace(value)
-		}
+	values := status.Values(name)
+	if len(values) == 0 {
+		t.Fatalf("no %s of process %d", name, pid)
 	}
-	t.Fatalf("no %s of process %d", name, pid)
-	return ""
+	return values[0]
 }

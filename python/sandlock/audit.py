@@ -137,7 +137,8 @@ class Audit(Shown):
     @property
     def more_calls(self) -> int:
         """How many calls were not kept, because there were 64 MiB already: the record is incomplete if it is not 0."""
-        return self._more_of(_recorded())
+        with self._lock:
+            return sum(self._more.values())
 
     def _more_of(self, names: Iterable[str]) -> int:
         with self._lock:

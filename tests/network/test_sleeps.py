@@ -27,6 +27,14 @@ PRELUDE = """
 import array, os, socket, struct, sys, threading
 def tell(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+def fill(stream):
+    stream.setblocking(False)
+    try:
+        while True:
+            stream.send(bytes(1 << 16))
+    except BlockingIOError:
+        pass
+    stream.setblocking(True)
 """
 
 
@@ -105,13 +113,7 @@ def test_a_second_thread_turns_the_mode(
 
 FULL = """
 stream = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-stream.setblocking(False)
-try:
-    while True:
-        stream.send(bytes(1 << 16))
-except BlockingIOError:
-    pass
-stream.setblocking(True)
+fill(stream)
 stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 600))
 """
 
@@ -147,13 +149,7 @@ pairs = [socket.socketpair() for _ in range(8)]
 def send(stream):
     stream.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * 253))])
 for ours, theirs in pairs:
-    ours.setblocking(False)
-    try:
-        while True:
-            ours.send(bytes(1 << 16))
-    except BlockingIOError:
-        pass
-    ours.setblocking(True)
+    fill(ours)
     threading.Thread(target=send, args=(ours,), daemon=True).start()
 tell("sending")
 sys.stdin.readline()
